@@ -1,0 +1,128 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/moby/sys/atomicwriter"
+)
+
+// WriteFile puts data in place at path as a whole, with mode 0600, and makes
+// missing parent directories with mode 0700. A symlink at path is followed and
+// its target replaced, since people link their dotfiles. Data and names are on
+// the disk when it returns. On an error the old file stands as it was.
+func WriteFile(path string, data []byte) error {
+	target, err := followLinks(path)
+	if err != nil {
+		return fmt.Errorf("write %q: %w", path, err)
+	}
+	dir := filepath.Dir(target)
+	if err := makeDirs(dir); err != nil {
+		return fmt.Errorf("write %q: %w", path, err)
+	}
+	// Writes beside the target, fsyncs, renames, and removes its temporary
+	// file on failure.
+	if err := atomicwriter.WriteFile(target, data, 0o600); err != nil {
+		return fmt.Errorf("write %q: %w", path, err)
+	}
+	syncDir(dir)
+	return nil
+}
+
+// ReadPrivate returns the regular file at path if it belongs to the user or
+// root and nobody else can write it, else an [UnsafeError]. Links are followed
+// and their target judged. More than limit bytes are an error; a missing file
+// matches [fs.ErrNotExist].
+func ReadPrivate(path string, limit int64) ([]byte, error) {
+	// The name is judged before it is opened, because opening a FIFO waits
+	// for a writer; the opened file is judged again, because names change.
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, &UnsafeError{path, "it is not a regular file"}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if reason := judge(info, true, 0o022); reason != "" {
+		return nil, &UnsafeError{path, reason}
+	}
+	return readAll(f, info, path, limit)
+}
+
+// readAll reads the regular file f, of which info is the state, up to limit.
+func readAll(f *os.File, info fs.FileInfo, path string, limit int64) ([]byte, error) {
+	if !info.Mode().IsRegular() {
+		return nil, &UnsafeError{path, "it is not a regular file"}
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("read %q: larger than %d bytes", path, limit)
+	}
+	// One byte more than the file has, so that one read sees its end.
+	data := make([]byte, info.Size()+1)
+	n, err := io.ReadFull(f, data)
+	switch {
+	case err == nil:
+		return nil, fmt.Errorf("read %q: it grew while it was read", path)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return data[:n], nil
+	}
+	return nil, err
+}
+
+// followLinks returns the file that path stands for. Unlike
+// [filepath.EvalSymlinks] it also resolves links to a file not yet made.
+func followLinks(path string) (string, error) {
+	for range 40 { // as many as Linux follows, path_resolution(7)
+		target, err := filepath.EvalSymlinks(path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return target, err
+		}
+		link, err := os.Readlink(path)
+		if err != nil {
+			return path, nil // no link: the file itself is missing
+		}
+		if !filepath.IsAbs(link) {
+			dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+			if err != nil {
+				return "", err
+			}
+			link = filepath.Join(dir, link)
+		}
+		path = link
+	}
+	return "", errors.New("too many links")
+}
+
+// makeDirs is [os.MkdirAll] with mode 0700 and durable names: a key must not
+// be lost with the directory that was made for it.
+func makeDirs(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	// A missing drive (Windows) is its own parent.
+	if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
+		if err := makeDirs(parent); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o700)
+	}
+	if err == nil {
+		syncDir(filepath.Dir(dir))
+		return nil
+	}
+	// Mkdir on what is there fails in many ways (EEXIST, EROFS, EISDIR for
+	// "/"): what counts is whether it is a directory.
+	if info, statErr := os.Stat(dir); statErr == nil && info.IsDir() {
+		return nil
+	}
+	return err
+}
