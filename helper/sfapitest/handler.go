@@ -1,0 +1,72 @@
+package sfapitest
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// handler routes, sets the Date header by the server's clock and keeps the
+// log.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(tokenPath, s.behind(&s.tokenFault, http.HandlerFunc(s.token)))
+	mux.Handle("GET "+issuerPath+"/jwks.json", http.HandlerFunc(s.jwks))
+	mux.Handle("GET "+issuerPath+"/.well-known/openid-configuration", http.HandlerFunc(s.discovery))
+	mux.Handle(apiPath+"/", s.behind(&s.apiFault, s.api()))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := &recorder{ResponseWriter: w}
+		// Deferred, since a fault cuts the connection by a panic.
+		defer func() {
+			s.record(Request{Method: r.Method, Path: r.URL.Path, Status: rec.status, Reason: rec.reason})
+		}()
+		w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
+		mux.ServeHTTP(rec, r)
+	})
+}
+
+// behind puts the fault that is set when a request comes before next.
+func (s *Server) behind(fault *Fault, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		f := *fault
+		s.mu.Unlock()
+		if f == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		f(next).ServeHTTP(w, r)
+	})
+}
+
+// jwks is the public key by which access tokens are verified (RFC 7517
+// section 5).
+func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string][]jwk{"keys": {publicJWK()}})
+}
+
+// discovery is what OpenID Connect Discovery 1.0 section 3 requires of a
+// provider, as far as a client without a browser has a use for it.
+func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) {
+	issuer := s.URL + issuerPath
+	writeJSON(w, http.StatusOK, map[string]any{
+		"issuer":                                issuer,
+		"jwks_uri":                              issuer + "/jwks.json",
+		"token_endpoint":                        s.TokenURL,
+		"grant_types_supported":                 []string{grantType},
+		"token_endpoint_auth_methods_supported": []string{"private_key_jwt"},
+		"response_types_supported":              []string{},
+		"subject_types_supported":               []string{"public"},
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+	})
+}
+
+// writeJSON answers with status and v.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic("sfapitest: encode an answer: " + err.Error())
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(body)
+}
