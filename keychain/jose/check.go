@@ -1,0 +1,182 @@
+package jose
+
+import (
+	"crypto"
+	"crypto/dsa" //nolint:staticcheck // only to refuse it by name
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"math/big"
+
+	"github.com/lestrrat-go/jwx/v2/x25519"
+)
+
+// Refusals that more than one format comes to.
+var (
+	errMismatch = errors.New("the public part does not belong to the private part")
+	errDSA      = errors.New("a DSA key: only RSA, EC and Ed25519 are supported")
+	errX25519   = errors.New("an X25519 key, which cannot sign")
+	errKind     = errors.New("a key of an unsupported kind: only RSA, EC and Ed25519 are supported")
+	errCurve    = errors.New("an EC key on an unsupported curve: only P-256, P-384 and P-521 are supported")
+	errPrimes   = errors.New("an RSA key with more than two primes")
+)
+
+// newKey checks what a parser made, which may be no more than numbers.
+func newKey(raw any) (*Key, error) {
+	var private crypto.Signer
+	var err error
+	switch raw := raw.(type) {
+	case *rsa.PrivateKey:
+		private, err = checkRSA(raw)
+	case *ecdsa.PrivateKey:
+		private, err = checkEC(raw)
+	case ed25519.PrivateKey:
+		private, err = checkEd25519(raw)
+	case *ed25519.PrivateKey:
+		private, err = checkEd25519(*raw)
+	case *dsa.PrivateKey:
+		return nil, errDSA
+	case x25519.PrivateKey, *ecdh.PrivateKey:
+		return nil, errX25519
+	default:
+		return nil, errKind
+	}
+	if err != nil {
+		return nil, err
+	}
+	key := &Key{private}
+	if err := key.try(); err != nil {
+		return nil, err
+	}
+	return key, nil
+}
+
+// try makes a signature and verifies it. This is the check that counts: it
+// finds what the sums over the numbers do not, such as a prime that is none.
+func (k *Key) try() error {
+	opts := signerOpts(Algorithms(k.Public())[0])
+	message := []byte("trial")
+	signature, err := k.Signer().SignMessage(rand.Reader, message, opts)
+	if err == nil {
+		err = verify(k.Public(), message, signature, opts)
+	}
+	if err != nil {
+		return fmt.Errorf("the %s key is damaged: a trial signature does not verify", k.Type())
+	}
+	return nil
+}
+
+// checkRSA needs N, E and D, and takes the primes and the CRT values if there
+// are any. Without primes it recovers them, since a Key is kept by its primes.
+func checkRSA(raw *rsa.PrivateKey) (*rsa.PrivateKey, error) {
+	if bits := raw.N.BitLen(); bits < minRSABits {
+		return nil, fmt.Errorf("an RSA key of %d bits: at least %d are needed", bits, minRSABits)
+	} else if bits > maxRSABits {
+		return nil, fmt.Errorf("an RSA key of %d bits: at most %d are supported", bits, maxRSABits)
+	}
+	damaged := errors.New("the RSA key is damaged: its numbers do not belong together")
+	key := &rsa.PrivateKey{PublicKey: raw.PublicKey, D: raw.D, Primes: raw.Primes}
+	switch {
+	case len(raw.Primes) > 2:
+		return nil, errPrimes
+	case len(raw.Primes) < 2 || raw.Primes[0].Sign() == 0 && raw.Primes[1].Sign() == 0:
+		p, q := factor(raw.N, raw.E, raw.D)
+		if p == nil {
+			return nil, damaged
+		}
+		key.Primes = []*big.Int{p, q}
+	default:
+		// All three or none (RFC 7518 section 6.3.2); rsa ignores fewer.
+		crt := raw.Precomputed
+		if (crt.Dp == nil) != (crt.Dq == nil) || (crt.Dp == nil) != (crt.Qinv == nil) {
+			return nil, errors.New("the RSA key is damaged: some of dp, dq and qi are missing")
+		}
+		key.Precomputed.Dp, key.Precomputed.Dq, key.Precomputed.Qinv = crt.Dp, crt.Dq, crt.Qinv
+	}
+	key.Precompute()
+	if key.Validate() != nil {
+		return nil, damaged
+	}
+	return key, nil
+}
+
+// factor recovers the primes of n from the exponents; nil if they do not
+// belong to n. NIST SP 800-56B revision 2, appendix C.1, with the small
+// numbers as bases: each fails for at most half of all keys.
+func factor(n *big.Int, e int, d *big.Int) (p, q *big.Int) {
+	one := big.NewInt(1)
+	if e < 3 || d.Sign() <= 0 || d.Cmp(n) >= 0 || n.Bit(0) == 0 {
+		return nil, nil
+	}
+	k := new(big.Int).Mul(d, big.NewInt(int64(e)))
+	k.Sub(k, one)
+	t := k.TrailingZeroBits()
+	r := new(big.Int).Rsh(k, t)
+	minusOne := new(big.Int).Sub(n, one)
+	for base := int64(2); base <= 100; base++ {
+		y := new(big.Int).Exp(big.NewInt(base), r, n)
+		if y.Cmp(one) == 0 {
+			continue
+		}
+		for range t {
+			if y.Cmp(minusOne) == 0 {
+				break
+			}
+			x := new(big.Int).Mul(y, y)
+			x.Mod(x, n)
+			if x.Cmp(one) == 0 { // y is a square root of 1 other than ±1
+				p = new(big.Int).GCD(nil, nil, y.Sub(y, one), n)
+				return p, new(big.Int).Div(n, p)
+			}
+			y = x
+		}
+	}
+	return nil, nil
+}
+
+// checkEC needs the curve, the public point and D.
+func checkEC(raw *ecdsa.PrivateKey) (*ecdsa.PrivateKey, error) {
+	if Algorithms(&raw.PublicKey) == nil {
+		return nil, errCurve
+	}
+	if raw.D.Sign() <= 0 || raw.D.Cmp(raw.Curve.Params().N) >= 0 {
+		return nil, errors.New("the EC key is damaged: its private number is out of range")
+	}
+	key, err := ecKey(raw.Curve, raw.D.FillBytes(make([]byte, scalarSize(raw.Curve))))
+	if err != nil {
+		return nil, err
+	}
+	if !key.PublicKey.Equal(&raw.PublicKey) {
+		return nil, errMismatch
+	}
+	return key, nil
+}
+
+// ecKey makes a key of its scalar.
+func ecKey(curve elliptic.Curve, scalar []byte) (*ecdsa.PrivateKey, error) {
+	key, err := ecdsa.ParseRawPrivateKey(curve, scalar)
+	if err != nil {
+		return nil, errors.New("the EC key is damaged: its private number is out of range")
+	}
+	return key, nil
+}
+
+// scalarSize is the length in bytes of a private number, and of r and of s.
+func scalarSize(curve elliptic.Curve) int { return (curve.Params().BitSize + 7) / 8 }
+
+// checkEd25519 takes seed and public key, one after the other.
+func checkEd25519(raw ed25519.PrivateKey) (*ed25519.PrivateKey, error) {
+	if len(raw) != ed25519.PrivateKeySize {
+		return nil, errors.New("the Ed25519 key is damaged: it has a wrong length")
+	}
+	key := ed25519.NewKeyFromSeed(raw.Seed())
+	if !key.Equal(raw) {
+		return nil, errMismatch
+	}
+	return &key, nil
+}
