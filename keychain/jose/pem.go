@@ -1,0 +1,151 @@
+package jose
+
+import (
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lestrrat-go/jwx/v2/jwk"
+)
+
+const pemBegin = "-----BEGIN "
+
+// parsePEM reads the only private key among the PEM blocks of text. Others may
+// stand beside it: EC PARAMETERS are usual, certificates harmless.
+func parsePEM(text string, passphrase func() ([]byte, error)) (*File, error) {
+	text = unfold(text)
+	blocks, err := pemBlocks(text)
+	if err != nil {
+		return nil, err
+	}
+	var private []*pem.Block
+	for _, block := range blocks {
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			private = append(private, block)
+		}
+	}
+	if len(private) == 0 {
+		return nil, refusePEM(blocks)
+	}
+	if len(private) > 1 {
+		return nil, fmt.Errorf("a PEM with %d private keys: want exactly one", len(private))
+	}
+	key, format, err := parseBlock(private[0], passphrase)
+	if err != nil {
+		return nil, err
+	}
+	preamble, _, _ := strings.Cut(text, pemBegin)
+	file := &File{Key: key, Format: format}
+	if id := strings.TrimSpace(preamble); isClientID(id) {
+		file.ClientID = id
+	}
+	return file, nil
+}
+
+// unfold gives every line of a PEM its own line, without space around it: line
+// ends of any system, "\n" written out as environment variables have it, and
+// the indent of YAML.
+func unfold(text string) string {
+	text = strings.NewReplacer("\r\n", "\n", "\r", "\n", `\r\n`, "\n", `\n`, "\n").Replace(text)
+	var unfolded strings.Builder
+	for line := range strings.Lines(text) {
+		unfolded.WriteString(strings.TrimSpace(line))
+		unfolded.WriteByte('\n')
+	}
+	return unfolded.String()
+}
+
+// pemBlocks decodes all blocks. encoding/pem steps over what is damaged; here
+// that is an error, since it may be the key.
+func pemBlocks(text string) ([]*pem.Block, error) {
+	begins, ends := 0, 0
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, pemBegin) {
+			begins++
+		}
+		if strings.HasPrefix(line, "-----END ") {
+			ends++
+		}
+	}
+	var blocks []*pem.Block
+	for block, rest := pem.Decode([]byte(text)); block != nil; block, rest = pem.Decode(rest) {
+		blocks = append(blocks, block)
+	}
+	if ends < begins {
+		return nil, errors.New("the PEM ends before its END line")
+	}
+	if len(blocks) != begins || begins == 0 {
+		return nil, errors.New("malformed PEM")
+	}
+	return blocks, nil
+}
+
+// refusePEM says what a PEM without a private key holds.
+func refusePEM(blocks []*pem.Block) error {
+	for _, block := range blocks {
+		switch block.Type {
+		case "PUBLIC KEY", "RSA PUBLIC KEY":
+			return errPublic
+		case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE":
+			return errors.New("a certificate, not a private key")
+		case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
+			return errors.New("a certificate request, not a private key")
+		}
+	}
+	return errors.New("a PEM without a private key")
+}
+
+// isSSHPublic recognises a line of a .pub or authorized_keys file, and the
+// form of RFC 4716.
+func isSSHPublic(text string) bool {
+	for _, prefix := range []string{"ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "---- BEGIN SSH2 PUBLIC KEY"} {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseBlock reads one private key and names its format.
+func parseBlock(block *pem.Block, passphrase func() ([]byte, error)) (*Key, string, error) {
+	format := formatOf(block.Type)
+	var key *Key
+	var err error
+	switch {
+	case block.Type == "DSA PRIVATE KEY":
+		err = errDSA
+	case format == "":
+		err = errKind
+	default:
+		key, err = parseDER(block.Type, block.Bytes)
+	}
+	return key, format, err
+}
+
+// formatOf names a format by the label of its block; "" if it is not ours.
+func formatOf(label string) string {
+	switch label {
+	case "RSA PRIVATE KEY":
+		return "PKCS#1 PEM"
+	case "EC PRIVATE KEY":
+		return "SEC 1 PEM"
+	case "PRIVATE KEY":
+		return "PKCS#8 PEM"
+	}
+	return ""
+}
+
+// parseDER reads what a plain block holds. jwx wants it in PEM, and reads only
+// the first block of what it gets, so it gets this one alone.
+func parseDER(label string, der []byte) (*Key, error) {
+	var raw any
+	parsed, err := jwk.ParseKey(pem.EncodeToMemory(&pem.Block{Type: label, Bytes: der}), jwk.WithPEM(true))
+	if err == nil {
+		err = parsed.Raw(&raw)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("a malformed %s key", formatOf(label))
+	}
+	return newKey(raw)
+}
