@@ -33,7 +33,7 @@ func TestExchange(t *testing.T) {
 			s := newServer(t, c)
 			resp := post(t, s, formOf(compact(test.key, members{"alg": test.alg}, goodClaims(s))))
 			if resp.StatusCode != 200 {
-				t.Fatalf("got %s %s (%s)", resp.Status, resp.body, lastReason(t, s, 1))
+				t.Fatalf("got %s %s (%s)", resp.Status, resp.body, lastRequest(t, s).Reason)
 			}
 			var answer struct {
 				AccessToken string `json:"access_token"`
@@ -51,7 +51,7 @@ func TestExchange(t *testing.T) {
 			if s.Exchanges() != 1 || s.Refusals() != 0 {
 				t.Errorf("got %d exchanges and %d refusals, want 1 and 0", s.Exchanges(), s.Refusals())
 			}
-			if got, want := lastRequest(t, s, 1), (sfapitest.Request{Method: "POST", Path: "/c2id/token", Status: 200}); got != want {
+			if got, want := lastRequest(t, s), (sfapitest.Request{Method: "POST", Path: "/c2id/token", Status: 200}); got != want {
 				t.Errorf("got log %+v, want %+v", got, want)
 			}
 		})

@@ -14,13 +14,11 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("GET "+issuerPath+"/.well-known/openid-configuration", http.HandlerFunc(s.discovery))
 	mux.Handle(apiPath+"/", s.behind(&s.apiFault, s.api()))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &recorder{ResponseWriter: w}
-		// Deferred, since a fault cuts the connection by a panic.
-		defer func() {
-			s.record(Request{Method: r.Method, Path: r.URL.Path, Status: rec.status, Reason: rec.reason})
-		}()
+		rec := &recorder{ResponseWriter: w, server: s, req: Request{Method: r.Method, Path: r.URL.Path}}
+		defer rec.note(0) // a fault may cut the connection by a panic
 		w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 		mux.ServeHTTP(rec, r)
+		rec.note(http.StatusOK) // of a handler that wrote nothing
 	})
 }
 

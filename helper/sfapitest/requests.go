@@ -1,6 +1,8 @@
 package sfapitest
 
 import (
+	"bufio"
+	"net"
 	"net/http"
 	"slices"
 )
@@ -18,8 +20,8 @@ type Request struct {
 	Reason string // why it was refused, in our words; "" if it was not
 }
 
-// Requests returns the requests answered so far, the newest 10,000 at most, in
-// the order in which their answers ended.
+// Requests returns the requests so far, the newest 10,000 at most. A request
+// is there before the client has the first byte of its answer.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,37 +53,50 @@ func (s *Server) record(req Request) {
 	s.requests = append(s.requests, req)
 }
 
-// recorder notes the status of an answer and the reason given by explain.
+// recorder notes in the log what becomes of a request: once, before anything
+// of the answer is sent.
 type recorder struct {
 	http.ResponseWriter
-	status int
-	reason string
+	server *Server
+	req    Request
+	noted  bool
+}
+
+// note ends the log's entry with status.
+func (w *recorder) note(status int) {
+	if !w.noted {
+		w.noted = true
+		w.req.Status = status
+		w.server.record(w.req)
+	}
 }
 
 func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
-		w.status = status
-	}
+	w.note(status)
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *recorder) Write(b []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
+	w.note(http.StatusOK)
 	return w.ResponseWriter.Write(b)
 }
 
-// Unwrap lets http.ResponseController reach the connection.
+// Hijack hands over the connection, on which no answer follows.
+func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.note(0)
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+// Unwrap lets http.ResponseController find the writer's other methods.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // explain gives the true reason of a refusal to the log, past whatever a
-// Fault has put around the writer.
+// Fault has put around the writer; it must come before the answer.
 func explain(w http.ResponseWriter, reason string) {
 	for {
 		switch v := w.(type) {
 		case *recorder:
-			v.reason = reason
+			v.req.Reason = reason
 			return
 		case interface{ Unwrap() http.ResponseWriter }:
 			w = v.Unwrap()

@@ -161,20 +161,12 @@ func do(t *testing.T, req *http.Request) response {
 	return response{resp, string(body)}
 }
 
-// lastReason is the reason in the newest entry of the log. The answer may be
-// read before the entry is written, so n, their number, is waited for.
-func lastReason(t *testing.T, s *sfapitest.Server, n int) string {
+// lastRequest is the newest entry of the log.
+func lastRequest(t *testing.T, s *sfapitest.Server) sfapitest.Request {
 	t.Helper()
-	return lastRequest(t, s, n).Reason
-}
-
-func lastRequest(t *testing.T, s *sfapitest.Server, n int) sfapitest.Request {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if log := s.Requests(); len(log) >= n {
-			return log[n-1]
-		}
+	log := s.Requests()
+	if len(log) == 0 {
+		t.Fatal("the log is empty")
 	}
-	t.Fatalf("the log has %d requests, want %d", len(s.Requests()), n)
-	return sfapitest.Request{}
+	return log[len(log)-1]
 }
