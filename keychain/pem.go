@@ -1,0 +1,134 @@
+package keychain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"sfcred/keychain/disk"
+	"sfcred/keychain/jose"
+)
+
+// pemError makes an [Error] of StorePEM.
+func pemError(kind error, format string, args ...any) error {
+	return &Error{StorePEM, fmt.Sprintf(format, args...), kind}
+}
+
+// readPEM reads the key file at path, where the user has it.
+func (s *Stores) readPEM(ctx context.Context, path string) (*jose.Key, error) {
+	late := pemError(ErrTimeout, "nothing came from key file %q", path)
+	data, err := bounded(ctx, late, func() ([]byte, error) { return readKeyFile(path) })
+	if err != nil {
+		return nil, err
+	}
+	key, err := parseKeyFile(ctx, path, data, nil)
+	if !errors.Is(err, jose.ErrEncrypted) {
+		return key, err
+	}
+	if s.Passphrase == nil {
+		return nil, pemError(ErrLocked, "key file %q is encrypted, and there is nobody to ask for its passphrase", path)
+	}
+	passphrase, err := s.Passphrase(ctx, false, fmt.Sprintf("key file %q", path))
+	if err != nil {
+		return nil, fmt.Errorf("passphrase of key file %q: %w", path, err)
+	}
+	return parseKeyFile(ctx, path, data, func() ([]byte, error) { return passphrase, nil })
+}
+
+// parseKeyFile parses within ctx, for an encrypted file says itself how much
+// work it is. The passphrase was asked for before, since an abandoned question
+// would stay on the terminal; jose.ErrEncrypted says that one is needed.
+func parseKeyFile(ctx context.Context, path string, data []byte, passphrase func() ([]byte, error)) (*jose.Key, error) {
+	late := pemError(ErrTimeout, "there was not enough time to decrypt key file %q", path)
+	return bounded(ctx, late, func() (*jose.Key, error) {
+		file, err := jose.Parse(data, passphrase)
+		switch {
+		case err == nil:
+			return file.Key, nil
+		case errors.Is(err, jose.ErrEncrypted):
+			return nil, err
+		case errors.Is(err, jose.ErrPassphrase):
+			return nil, pemError(ErrPassphrase, "wrong passphrase for key file %q", path)
+		}
+		return nil, pemError(ErrDamaged, "read key file %q: %v", path, err)
+	})
+}
+
+// readKeyFile returns what the file holds if nobody else could read it. What
+// is judged is the opened file, so the target of a link.
+func readKeyFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, pemError(ErrNotFound, "there is no key file %q", path)
+	}
+	if err != nil {
+		return nil, pemError(ErrUnavailable, "open key file %q: %v", path, cause(err))
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, pemError(ErrUnavailable, "open key file %q: %v", path, cause(err))
+	}
+	if info.IsDir() {
+		return nil, pemError(ErrNotFound, "key file %q is a directory", path)
+	}
+	if reason := unsafeKeyFile(path, info); reason != "" {
+		unsafe := &disk.UnsafeError{Path: path, Reason: reason}
+		return nil, &Error{StorePEM, unsafe.Error(), unsafe}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	if err != nil {
+		return nil, pemError(ErrUnavailable, "read key file %q: %v", path, cause(err))
+	}
+	if len(data) > maxKeyFile {
+		return nil, pemError(ErrDamaged, "key file %q is larger than %d bytes", path, maxKeyFile)
+	}
+	return data, nil
+}
+
+// unsafeKeyFile returns a reason to refuse a key file, or "". A file of root's
+// may be readable by a group: so Kubernetes gives a secret to a pod that has
+// fsGroup. What lies behind a descriptor and has no name cannot be reached by
+// others, whatever its mode says.
+func unsafeKeyFile(path string, info fs.FileInfo) string {
+	if isDescriptor(path) && !info.Mode().IsRegular() {
+		return ""
+	}
+	uid, ok := disk.Owner(info)
+	if !ok {
+		return ""
+	}
+	if uid != os.Geteuid() && uid != 0 {
+		return fmt.Sprintf("it belongs to uid %d", uid)
+	}
+	perm := info.Mode().Perm()
+	readable := fs.FileMode(0o044)
+	if uid == 0 {
+		readable = 0o004
+	}
+	switch {
+	case perm&0o022 != 0:
+		return fmt.Sprintf("others can write it (mode %04o)", perm)
+	case perm&readable != 0:
+		return fmt.Sprintf("others can read it (mode %04o)", perm)
+	}
+	return ""
+}
+
+// isDescriptor reports whether path stands for an open file of this process.
+func isDescriptor(path string) bool {
+	return path == "/dev/stdin" || strings.HasPrefix(path, "/dev/fd/") || strings.HasPrefix(path, "/proc/self/fd/")
+}
+
+// cause takes the path off an error that has it, since ours name it already.
+func cause(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}
