@@ -80,6 +80,11 @@ func checkRSA(raw *rsa.PrivateKey) (*rsa.PrivateKey, error) {
 		return nil, fmt.Errorf("an RSA key of %d bits: at most %d are supported", bits, maxRSABits)
 	}
 	damaged := errors.New("the RSA key is damaged: its numbers do not belong together")
+	for _, number := range append([]*big.Int{raw.N, raw.D}, raw.Primes...) {
+		if number.Sign() < 0 {
+			return nil, damaged // OpenSSH's form has a sign, and crypto/rsa looks at the bytes only
+		}
+	}
 	key := &rsa.PrivateKey{PublicKey: raw.PublicKey, D: raw.D, Primes: raw.Primes}
 	switch {
 	case len(raw.Primes) > 2:

@@ -10,9 +10,8 @@ import (
 )
 
 var (
-	errPublic  = errors.New("a public key, not a private key")
-	errNoJWK   = errors.New("JSON without a key: neither a JWK, nor a JWKS, nor client_id and secret")
-	errBadJSON = errors.New("malformed JSON")
+	errPublic = errors.New("a public key, not a private key")
+	errNoJWK  = errors.New("JSON without a key: neither a JWK, nor a JWKS, nor client_id and secret")
 )
 
 // members is a JSON object whose values are not looked into yet. Other than
@@ -35,7 +34,7 @@ func (m members) has(name string) bool { return m[name] != nil }
 // "secret", and the JWK may be a string that holds its JSON.
 func parseJSON(data []byte) (*File, error) {
 	if !json.Valid(data) {
-		return nil, errBadJSON
+		return nil, fmt.Errorf("%w JSON", errMalformed)
 	}
 	var object members
 	if json.Unmarshal(data, &object) != nil {
@@ -85,7 +84,7 @@ func parseKeyObject(data []byte, object members) (*File, error) {
 func parseJWKS(list json.RawMessage) (*File, error) {
 	var keys []json.RawMessage
 	if json.Unmarshal(list, &keys) != nil {
-		return nil, errors.New("malformed JWKS")
+		return nil, fmt.Errorf("%w JWKS", errMalformed)
 	}
 	var private []json.RawMessage
 	var object members
@@ -112,13 +111,13 @@ func parseJWK(data []byte, object members) (*File, error) {
 	if err := refuseJWK(object); err != nil {
 		return nil, err
 	}
-	var raw any
 	parsed, err := jwk.ParseKey(data)
-	if err == nil {
-		err = parsed.Raw(&raw)
-	}
 	if err != nil {
-		return nil, errors.New("a malformed JWK, or one whose public part does not belong to its private part")
+		return nil, fmt.Errorf("%w JWK", errMalformed)
+	}
+	var raw any
+	if err := parsed.Raw(&raw); err != nil {
+		return nil, errors.New("the JWK is damaged: its numbers do not belong together")
 	}
 	key, err := newKey(raw)
 	if err != nil {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/lestrrat-go/jwx/v2/jwk"
 )
 
 const pemBegin = "-----BEGIN "
@@ -76,7 +74,7 @@ func pemBlocks(text string) ([]*pem.Block, error) {
 		return nil, errors.New("the PEM ends before its END line")
 	}
 	if len(blocks) != begins || begins == 0 {
-		return nil, errors.New("malformed PEM")
+		return nil, fmt.Errorf("%w PEM", errMalformed)
 	}
 	return blocks, nil
 }
@@ -108,44 +106,34 @@ func isSSHPublic(text string) bool {
 }
 
 // parseBlock reads one private key and names its format.
-func parseBlock(block *pem.Block, passphrase func() ([]byte, error)) (*Key, string, error) {
-	format := formatOf(block.Type)
-	var key *Key
-	var err error
-	switch {
-	case block.Type == "DSA PRIVATE KEY":
-		err = errDSA
-	case format == "":
-		err = errKind
-	default:
+func parseBlock(block *pem.Block, passphrase func() ([]byte, error)) (key *Key, format string, err error) {
+	switch block.Type {
+	case "RSA PRIVATE KEY", "EC PRIVATE KEY", "PRIVATE KEY":
+		format = formatOf(block.Type)
+		if block.Headers["DEK-Info"] != "" {
+			key, err = parseLegacyPEM(block, passphrase)
+			return key, "encrypted " + format, err
+		}
 		key, err = parseDER(block.Type, block.Bytes)
+		return key, format, err
+	case "ENCRYPTED PRIVATE KEY":
+		key, err = parsePBES2(block.Bytes, passphrase)
+		return key, "encrypted PKCS#8 PEM", err
+	case "OPENSSH PRIVATE KEY":
+		return parseOpenSSH(block, passphrase)
+	case "DSA PRIVATE KEY":
+		return nil, "", errDSA
 	}
-	return key, format, err
+	return nil, "", errKind
 }
 
-// formatOf names a format by the label of its block; "" if it is not ours.
+// formatOf names the format of a plain block.
 func formatOf(label string) string {
 	switch label {
 	case "RSA PRIVATE KEY":
 		return "PKCS#1 PEM"
 	case "EC PRIVATE KEY":
 		return "SEC 1 PEM"
-	case "PRIVATE KEY":
-		return "PKCS#8 PEM"
 	}
-	return ""
-}
-
-// parseDER reads what a plain block holds. jwx wants it in PEM, and reads only
-// the first block of what it gets, so it gets this one alone.
-func parseDER(label string, der []byte) (*Key, error) {
-	var raw any
-	parsed, err := jwk.ParseKey(pem.EncodeToMemory(&pem.Block{Type: label, Bytes: der}), jwk.WithPEM(true))
-	if err == nil {
-		err = parsed.Raw(&raw)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("a malformed %s key", formatOf(label))
-	}
-	return newKey(raw)
+	return "PKCS#8 PEM"
 }
