@@ -20,10 +20,12 @@ func (s *Server) api() http.Handler {
 	mux.Handle(apiPath+"/account/clients", only(http.MethodGet, s.bearer(s.accountClients)))
 	mux.Handle(apiPath+"/utilities/command/{machine}", only(http.MethodPost, s.bearer(s.command)))
 	mux.Handle(apiPath+"/tasks/{id}", only(http.MethodGet, s.bearer(s.task)))
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusNotFound, "Not Found", "there is no such path")
-	})
+	mux.HandleFunc("/", noSuchPath)
 	return mux
+}
+
+func noSuchPath(w http.ResponseWriter, _ *http.Request) {
+	refuse(w, http.StatusNotFound, "Not Found", "there is no such path")
 }
 
 // only answers any other method than method as the service's framework does.

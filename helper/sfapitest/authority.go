@@ -38,10 +38,10 @@ func newCertificate() (ca []byte, leaf tls.Certificate) {
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	rootKey, serverKey := newECKey(), newECKey()
-	rootDER := sign(root, root, rootKey, rootKey)
-	serverDER := sign(server, root, serverKey, rootKey)
-	ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER})
-	return ca, tls.Certificate{Certificate: [][]byte{serverDER}, PrivateKey: serverKey}
+	root = sign(root, root, rootKey, rootKey)
+	server = sign(server, root, serverKey, rootKey)
+	ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw})
+	return ca, tls.Certificate{Certificate: [][]byte{server.Raw}, PrivateKey: serverKey}
 }
 
 func newECKey() *ecdsa.PrivateKey {
@@ -52,10 +52,16 @@ func newECKey() *ecdsa.PrivateKey {
 	return key
 }
 
-func sign(cert, parent *x509.Certificate, key, by *ecdsa.PrivateKey) []byte {
+// sign returns the certificate whole, since only the authority's own has the
+// key identifier that strict verifiers (Python 3.13) want named in the other.
+func sign(cert, parent *x509.Certificate, key, by *ecdsa.PrivateKey) *x509.Certificate {
 	der, err := x509.CreateCertificate(rand.Reader, cert, parent, key.Public(), by)
 	if err != nil {
 		panic(fmt.Sprintf("sfapitest: make a certificate: %v", err))
 	}
-	return der
+	signed, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(fmt.Sprintf("sfapitest: read back a certificate: %v", err))
+	}
+	return signed
 }

@@ -13,6 +13,7 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("GET "+issuerPath+"/jwks.json", http.HandlerFunc(s.jwks))
 	mux.Handle("GET "+issuerPath+"/.well-known/openid-configuration", http.HandlerFunc(s.discovery))
 	mux.Handle(apiPath+"/", s.behind(&s.apiFault, s.api()))
+	mux.HandleFunc("/", noSuchPath)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w, server: s, req: Request{Method: r.Method, Path: r.URL.Path}}
 		defer rec.note(0) // a fault may cut the connection by a panic

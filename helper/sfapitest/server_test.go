@@ -1,10 +1,11 @@
 package sfapitest_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -13,24 +14,27 @@ import (
 	"sfcred/helper/sfapitest"
 )
 
-// TestTLS makes an exchange under each name of the certificate, and wants the
+// TestTLS makes an exchange, wants each name in the certificate, and the
 // server distrusted without its authority.
 func TestTLS(t *testing.T) {
 	s := sfapitest.NewTLS(alice())
 	defer s.Close()
-	client := trusting(t, s)
-	port := must(url.Parse(s.URL)).Port()
-	for _, host := range []string{"127.0.0.1", "localhost"} {
-		req := tokenRequest(s, goodForm(s).Encode())
-		req.URL.Host = net.JoinHostPort(host, port)
-		resp, err := client.Do(req)
+	if err := send(trusting(t, s), tokenRequest(s, goodForm(s).Encode())); err != nil || s.Exchanges() != 1 {
+		t.Errorf("got %d exchanges and error %v, want 1 and none", s.Exchanges(), err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(s.CA)
+	for _, name := range []string{"127.0.0.1", "::1", "localhost"} {
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(s.URL, "https://"), &tls.Config{RootCAs: pool, ServerName: name})
 		if err != nil {
-			t.Fatal(err)
+			t.Errorf("dial as %s: %v", name, err)
+			continue
 		}
-		resp.Body.Close()
-		if resp.StatusCode != 200 || !strings.HasPrefix(s.TokenURL, "https://127.0.0.1:") {
-			t.Errorf("got %s at %s, want 200", resp.Status, host)
+		chain := conn.ConnectionState().VerifiedChains[0]
+		if len(chain) != 2 || string(chain[0].AuthorityKeyId) != string(chain[1].SubjectKeyId) || len(chain[0].AuthorityKeyId) == 0 {
+			t.Errorf("got a chain of %d, want the leaf to name its authority's key", len(chain))
 		}
+		conn.Close()
 	}
 	if err := send(http.DefaultClient, tokenRequest(s, "")); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("got %v from a client that does not know the authority, want a certificate error", err)
@@ -119,5 +123,12 @@ func TestReplayAtOnce(t *testing.T) {
 	wg.Wait()
 	if s.Exchanges() != 1 || s.Refusals() != 15 {
 		t.Errorf("got %d exchanges and %d refusals, want 1 and 15", s.Exchanges(), s.Refusals())
+	}
+}
+
+func TestNoSuchPath(t *testing.T) {
+	s := newServer(t)
+	if resp := call(t, "GET", s.URL+"/", "", nil); resp.StatusCode != 404 || lastRequest(t, s).Reason != "there is no such path" {
+		t.Errorf("got %s and log %+v, want 404 and its reason", resp.Status, lastRequest(t, s))
 	}
 }
