@@ -223,6 +223,10 @@ func TestRefusedSignature(t *testing.T) {
 			ecdsaParts(in)
 			return append(r.FillBytes(make([]byte, 33)), sVal.FillBytes(make([]byte, 33))...)
 		}, wrong},
+		{"ES256 with s too wide", p256Key().Public(), nil, "ES256", func(in string) []byte {
+			ecdsaParts(in)
+			return append(r.FillBytes(make([]byte, 32)), sVal.FillBytes(make([]byte, 33))...)
+		}, wrong},
 		{"ES256 of zeros", p256Key().Public(), nil, "ES256", func(string) []byte { return make([]byte, 64) }, wrong},
 		{"EdDSA cut short", edKey().Public(), nil, "EdDSA", func(in string) []byte { return signJWS(edKey(), "EdDSA", in)[:63] }, wrong},
 		{"a key that is none", "a string", []string{"RS256"}, "RS256", func(in string) []byte { return signJWS(rsaKey(), "RS256", in) }, "a key of type string is not supported"},

@@ -55,7 +55,5 @@ func (c Client) admits(addr string) bool {
 	if err != nil {
 		return false
 	}
-	// A listener for both families reports IPv4 as ::ffff:a.b.c.d.
-	ip := from.Addr().Unmap().WithZone("")
-	return slices.ContainsFunc(c.Source, func(p netip.Prefix) bool { return p.Contains(ip) })
+	return slices.ContainsFunc(c.Source, func(p netip.Prefix) bool { return p.Contains(from.Addr()) })
 }

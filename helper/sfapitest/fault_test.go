@@ -239,21 +239,24 @@ func (p *pieces) WriteHeader(int)             {}
 func (p *pieces) Flush()                      {}
 func (p *pieces) Write(b []byte) (int, error) { p.sent = append(p.sent, string(b)); return len(b), nil }
 
-// TestCloseEndsDelay would run into the package's timeout if Close waited.
+// TestCloseEndsDelay would run into the test's time limit if the handler went
+// on waiting in a closed server.
 func TestCloseEndsDelay(t *testing.T) {
 	s := sfapitest.New(alice())
-	entered := make(chan struct{})
-	enter := sfapitest.Fault(func(genuine http.Handler) http.Handler {
+	entered, left := make(chan struct{}), make(chan struct{})
+	watch := sfapitest.Fault(func(genuine http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(left)
 			close(entered)
 			genuine.ServeHTTP(w, r)
 		})
 	})
-	s.SetTokenFault(enter, sfapitest.Delay(24*time.Hour))
+	s.SetTokenFault(watch, sfapitest.Delay(24*time.Hour))
 	done := make(chan error)
 	go func() { done <- send(http.DefaultClient, tokenRequest(s, goodForm(s).Encode())) }()
 	<-entered
 	s.Close()
+	<-left
 	if err := <-done; err == nil {
 		t.Error("got an answer from a closed server")
 	}
