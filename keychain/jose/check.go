@@ -49,7 +49,7 @@ func newKey(raw any) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := &Key{private}
+	key := &Key{func() crypto.Signer { return private }}
 	if err := key.try(); err != nil {
 		return nil, err
 	}
@@ -175,7 +175,7 @@ func ecKey(curve elliptic.Curve, scalar []byte) (*ecdsa.PrivateKey, error) {
 func scalarSize(curve elliptic.Curve) int { return (curve.Params().BitSize + 7) / 8 }
 
 // checkEd25519 takes seed and public key, one after the other.
-func checkEd25519(raw ed25519.PrivateKey) (*ed25519.PrivateKey, error) {
+func checkEd25519(raw ed25519.PrivateKey) (ed25519.PrivateKey, error) {
 	if len(raw) != ed25519.PrivateKeySize {
 		return nil, errors.New("the Ed25519 key is damaged: it has a wrong length")
 	}
@@ -183,5 +183,5 @@ func checkEd25519(raw ed25519.PrivateKey) (*ed25519.PrivateKey, error) {
 	if !key.Equal(raw) {
 		return nil, errMismatch
 	}
-	return &key, nil
+	return key, nil
 }

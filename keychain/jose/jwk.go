@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
@@ -116,7 +117,9 @@ func parseJWK(data []byte, object members) (*File, error) {
 		return nil, fmt.Errorf("%w JWK", errMalformed)
 	}
 	var raw any
-	if err := parsed.Raw(&raw); err != nil {
+	// jwx cuts a longer exponent to its last 64 bits; crypto/rsa takes 31.
+	rsaKey, isRSA := parsed.(jwk.RSAPrivateKey)
+	if isRSA && new(big.Int).SetBytes(rsaKey.E()).BitLen() > 31 || parsed.Raw(&raw) != nil {
 		return nil, errors.New("the JWK is damaged: its numbers do not belong together")
 	}
 	key, err := newKey(raw)

@@ -17,10 +17,10 @@ import (
 // and encoding/json finds nothing in it. [Parse] and [ParseText] make one; the
 // zero value is not usable.
 type Key struct {
-	// private is *rsa.PrivateKey, *ecdsa.PrivateKey or *ed25519.PrivateKey.
-	// Always a pointer: fmt calls no methods on unexported fields, but where
-	// a Key lies inside another struct it prints pointers as addresses.
-	private crypto.Signer
+	// private returns *rsa.PrivateKey, *ecdsa.PrivateKey or ed25519.PrivateKey.
+	// A function, because fmt calls no methods on unexported fields: where a
+	// Key lies inside another struct, %s would print through a pointer.
+	private func() crypto.Signer
 }
 
 // Type returns "RSA", "EC" or "Ed25519".
@@ -38,7 +38,7 @@ func (k *Key) Bits() int {
 
 // Public returns the public key: *rsa.PublicKey, *ecdsa.PublicKey or
 // ed25519.PublicKey.
-func (k *Key) Public() crypto.PublicKey { return k.private.Public() }
+func (k *Key) Public() crypto.PublicKey { return k.private().Public() }
 
 // Fingerprint returns "SHA256:…" as "ssh-keygen -l" prints it for the public
 // key.

@@ -20,6 +20,7 @@ type openSSHHeader struct {
 	Cipher, KDF, KDFOptions string
 	Keys                    uint32
 	PublicKey, PrivateKey   []byte
+	Rest                    []byte `ssh:"rest"` // the tag of ciphers that have one
 }
 
 func (h *openSSHHeader) isEncrypted() bool { return h.Cipher != "none" }

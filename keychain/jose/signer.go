@@ -12,26 +12,27 @@ import (
 // options say: a crypto.Hash for RSASSA-PKCS1-v1_5 and for ECDSA (answered in
 // ASN.1), *rsa.PSSOptions for RSASSA-PSS, crypto.Hash(0) for Ed25519. Its Sign
 // always fails: an ssh-agent cannot sign a digest, so nobody may count on it.
-func (k *Key) Signer() crypto.MessageSigner { return &messageSigner{k.private} }
+func (k *Key) Signer() crypto.MessageSigner { return &messageSigner{k} }
 
-type messageSigner struct{ private crypto.Signer }
+type messageSigner struct{ key *Key }
 
-func (s *messageSigner) Public() crypto.PublicKey { return s.private.Public() }
+func (s *messageSigner) Public() crypto.PublicKey { return s.key.Public() }
 
 func (s *messageSigner) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 	return nil, errors.New("sign a digest: this key signs whole messages only")
 }
 
 func (s *messageSigner) SignMessage(rand io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
-	hash := opts.HashFunc()
-	if _, isEd25519 := s.private.(*ed25519.PrivateKey); isEd25519 {
+	private := s.key.private()
+	if _, isEd25519 := private.(ed25519.PrivateKey); isEd25519 {
 		if opts != crypto.Hash(0) {
 			return nil, errors.New("sign with an Ed25519 key: it takes the message without a hash or other options")
 		}
-		return s.private.Sign(rand, message, opts)
+		return private.Sign(rand, message, opts)
 	}
+	hash := opts.HashFunc()
 	if hash != crypto.SHA256 && hash != crypto.SHA384 && hash != crypto.SHA512 {
 		return nil, fmt.Errorf("sign with the hash %v: want SHA-256, SHA-384 or SHA-512", hash)
 	}
-	return s.private.Sign(rand, sum(hash, message), opts)
+	return private.Sign(rand, sum(hash, message), opts)
 }

@@ -32,14 +32,14 @@ const textVersion = "sfcred1"
 // text (https://github.com/zalando/go-keyring/issues/143).
 func (k *Key) Text() string {
 	var body string
-	switch private := k.private.(type) {
+	switch private := k.private().(type) {
 	case *rsa.PrivateKey:
 		body = join("RSA", encode(big.NewInt(int64(private.E)).Bytes()),
 			encode(private.Primes[0].Bytes()), encode(private.Primes[1].Bytes()))
 	case *ecdsa.PrivateKey:
 		scalar := private.D.FillBytes(make([]byte, scalarSize(private.Curve)))
 		body = join("EC", private.Curve.Params().Name, encode(scalar))
-	case *ed25519.PrivateKey:
+	case ed25519.PrivateKey:
 		body = join("Ed25519", encode(private.Seed()))
 	}
 	body = join(textVersion, body)
@@ -80,7 +80,14 @@ func parseText(s string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newKey(raw)
+	key, err := newKey(raw)
+	if err != nil {
+		return nil, err
+	}
+	if key.Text() != s {
+		return nil, errors.New("it is damaged: a number has zeros before it")
+	}
+	return key, nil
 }
 
 // rsaOfText computes what is not kept. The private exponent is the one modulo
