@@ -1,0 +1,73 @@
+package jose_test
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"sfcred/keychain/jose"
+)
+
+// What Parse takes comes back from its text as the same key; what it refuses
+// gives no value.
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.p*")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range files {
+		f.Add(must(os.ReadFile(name)))
+	}
+	f.Add(encodePEM("EC PRIVATE KEY", must(x509.MarshalECPrivateKey(ec384()))))
+	for _, key := range generated() {
+		members := with(jwkOf(key), map[string]any{"kid": "k1"})
+		f.Add(members)
+		f.Add(fmt.Appendf(nil, `{"keys":[%s]}`, members))
+		f.Add(fmt.Appendf(nil, `{"client_id":"abc","secret":%s}`, members))
+		f.Add(fmt.Appendf(nil, "abc\n%s", pkcs8(key)))
+		f.Add(fmt.Appendf(nil, "%q", pkcs8(key)))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := jose.Parse(data, nil)
+		if err != nil {
+			if file != nil {
+				t.Fatalf("both a file and the error %v", err)
+			}
+			return
+		}
+		again, err := jose.ParseText(file.Key.Text())
+		if err != nil {
+			t.Fatalf("accepted, but its text is not: %v", err)
+		}
+		if !equalPublic(again.Public(), file.Key.Public()) {
+			t.Error("the text gives another key")
+		}
+		if len(jose.Algorithms(file.Key.Public())) == 0 {
+			t.Error("accepted, but no algorithm fits")
+		}
+	})
+}
+
+// A key has one text: what ParseText takes, Text writes.
+func FuzzParseText(f *testing.F) {
+	for _, key := range generated() {
+		text := keyOf(f, key).Text()
+		f.Add(text)
+		f.Add(text[:len(text)-12])
+	}
+	f.Add("sfcred1:RSA:AQAB::")
+	f.Fuzz(func(t *testing.T, text string) {
+		// The fuzzer cannot guess a check: try it with the right one too.
+		for _, text := range []string{text, checked(text)} {
+			key, err := jose.ParseText(text)
+			if (key == nil) == (err == nil) {
+				t.Fatalf("got %v, %v, want one of them", key, err)
+			}
+			if err == nil && key.Text() != text {
+				t.Error("another text than the one that was read")
+			}
+		}
+	})
+}
