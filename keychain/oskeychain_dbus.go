@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -84,18 +85,24 @@ func (s *Stores) sessionBus() (string, error) {
 	return "", keychainError(ErrUnavailable, "there is no D-Bus session bus")
 }
 
+// busError turns an error of connecting to the bus at address into ours.
 func busError(ctx context.Context, address string, late, err error) error {
 	var ours *Error
-	var op *net.OpError
 	switch {
 	case errors.As(err, &ours):
 		return err
 	case ctx.Err() != nil:
 		return ended(ctx, late)
-	case errors.As(err, &op):
+	case isHangUp(err):
 		return keychainError(ErrUnavailable, "the session bus at %s is dead", address)
 	}
 	return keychainError(ErrUnavailable, "the session bus at %s cannot be used", address)
+}
+
+// isHangUp reports whether nobody is at the other end of the bus's socket.
+func isHangUp(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, dbus.ErrClosed)
 }
 
 // look asks a Secret Service, within ctx.
@@ -192,10 +199,9 @@ func (l look) call(object dbus.BusObject, method string, result any, args ...any
 
 // explainPlatform turns an error of a D-Bus call into ours.
 func explainPlatform(err error) error {
-	var op *net.OpError
 	var reply dbus.Error
 	switch {
-	case errors.As(err, &op):
+	case isHangUp(err):
 		return keychainError(ErrUnavailable, "the session bus is dead")
 	case errors.As(err, &reply):
 		return explainReply(reply.Name)
