@@ -160,6 +160,7 @@ func TestAssertionRefuses(t *testing.T) {
 		{assertion, key.Signer(), "none", "", `algorithm "none" does not fit the key (RSA 2048)`},
 		{assertion, key.Signer(), "", "", `algorithm "" does not fit the key (RSA 2048)`},
 		{assertion, keyOf(t, ec384()).Signer(), "ES256", "", `algorithm "ES256" does not fit the key (EC 384)`},
+		{assertion, &device{key: oddSigner{}}, "RS256", "", `algorithm "RS256" does not fit the key (string 0)`},
 		{assertion, small, "RS256", "", `algorithm "RS256" does not fit the key (RSA 1024)`},
 		{assertion, key.Signer(), "RS256", "\xff", "the key ID is not UTF-8"},
 		{change(func(a *jose.Assertion) { a.ClientID = "" }), key.Signer(), "RS256", "", "the client ID is empty"},
@@ -199,6 +200,11 @@ func (d *device) SignMessage(rand io.Reader, message []byte, opts crypto.SignerO
 	}
 	return signature, err
 }
+
+// oddSigner has a public key of no kind that we know.
+type oddSigner struct{ crypto.Signer }
+
+func (oddSigner) Public() crypto.PublicKey { return "key" }
 
 func TestForeignSigner(t *testing.T) {
 	gone := errors.New("device: unplugged")

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/ssh"
+
 	"sfcred/keychain/jose"
 )
 
@@ -75,16 +77,58 @@ func TestDamagedRSA(t *testing.T) {
 	}
 }
 
+func TestECNumberOutOfRange(t *testing.T) {
+	order := ec256().Params().N
+	for name, d := range map[string]*big.Int{
+		"zero": new(big.Int), "the order": order,
+		"more than the order": new(big.Int).Add(ec256().D, order), // the same point
+	} {
+		data := with(jwkOf(ec256()), map[string]any{"d": encode(append([]byte{0}, d.Bytes()...))})
+		refused(t, name, data, "the EC key is damaged: its private number is out of range")
+	}
+}
+
+// The numbers of OpenSSH have a sign, and crypto/rsa compares bytes.
+func TestNegativePrimes(t *testing.T) {
+	key := rsa2048()
+	public := must(ssh.NewPublicKey(&key.PublicKey)).Marshal()
+	file := func(p, q *big.Int, keys uint32) []byte {
+		private := ssh.Marshal(struct {
+			Check1, Check2      uint32
+			Type                string
+			N, E, D, Qinv, P, Q *big.Int
+			Comment             string
+			Pad                 []byte `ssh:"rest"`
+		}{1, 1, "ssh-rsa", key.N, big.NewInt(int64(key.E)), key.D, key.Precomputed.Qinv, p, q, "", nil})
+		return encodePEM("OPENSSH PRIVATE KEY", append([]byte("openssh-key-v1\x00"), ssh.Marshal(struct {
+			Cipher, KDF, Options string
+			Keys                 uint32
+			Public, Private      []byte
+		}{"none", "none", "", keys, public, private})...))
+	}
+	p, q := key.Primes[0], key.Primes[1]
+	parse(t, file(p, q, 1))
+	for _, data := range [][]byte{
+		file(new(big.Int).Neg(p), new(big.Int).Neg(q), 1), file(new(big.Int).Neg(p), q, 1), file(p, p, 1),
+	} {
+		if file, err := jose.Parse(data, nil); err == nil {
+			t.Errorf("got %v, want an error", file.Key)
+		}
+	}
+	refused(t, "two keys", file(p, q, 2), "an OpenSSH file with 2 keys: want exactly one")
+}
+
 // All sums over the numbers are right, but one prime is a product: only the
 // trial signature finds it.
 func TestCompositePrime(t *testing.T) {
 	one, e := big.NewInt(1), big.NewInt(65537)
 	minusOne := func(n *big.Int) *big.Int { return new(big.Int).Sub(n, one) }
-	half := must(rsaPrimes(520))
-	p, q := new(big.Int).Mul(half[0], half[1]), rsa2048().Primes[0]
-	d := new(big.Int).ModInverse(e, new(big.Int).Mul(minusOne(p), minusOne(q)))
-	if d == nil {
-		t.Skip("the exponent has no inverse for these primes") // one in 30,000 runs
+	q := rsa2048().Primes[0]
+	var p, d *big.Int
+	for d == nil { // e has no inverse for one p in 65,537
+		half := must(rsaPrimes(520))
+		p = new(big.Int).Mul(half[0], half[1])
+		d = new(big.Int).ModInverse(e, new(big.Int).Mul(minusOne(p), minusOne(q)))
 	}
 	key := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: 65537}, D: d, Primes: []*big.Int{p, q}}
 	key.Precomputed.Dp, key.Precomputed.Dq = new(big.Int).Mod(d, minusOne(p)), new(big.Int).Mod(d, minusOne(q))

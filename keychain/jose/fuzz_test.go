@@ -21,6 +21,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(must(os.ReadFile(name)))
 	}
 	f.Add(encodePEM("EC PRIVATE KEY", must(x509.MarshalECPrivateKey(ec384()))))
+	f.Add(with(jwkOf(rsa2048()), map[string]any{"p": nil, "q": nil, "dp": nil, "dq": nil, "qi": nil}))
 	for _, key := range generated() {
 		members := with(jwkOf(key), map[string]any{"kid": "k1"})
 		f.Add(members)

@@ -74,7 +74,7 @@ func Fingerprint(pub crypto.PublicKey) (string, error) {
 }
 
 // describe names the type of a public key as [Key.Type] does, and its bits;
-// "" and 0 for a type that is not ours.
+// the Go type and 0 for one that is not ours.
 func describe(pub crypto.PublicKey) (string, int) {
 	switch pub := pub.(type) {
 	case *rsa.PublicKey:
@@ -84,5 +84,5 @@ func describe(pub crypto.PublicKey) (string, int) {
 	case ed25519.PublicKey:
 		return "Ed25519", 256
 	}
-	return "", 0
+	return fmt.Sprintf("%T", pub), 0
 }

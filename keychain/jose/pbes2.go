@@ -72,11 +72,13 @@ func readPBES2(der []byte) (*pbes2, error) {
 		return nil, fmt.Errorf("%w encrypted PKCS#8 PEM", errMalformed)
 	}
 	scheme := &pbes2{data: info.Data}
-	if err := errors.Join(scheme.readKDF(params.KDF), scheme.readCipher(params.Cipher)); err != nil {
-		return nil, errPBES2
+	if err := scheme.readKDF(params.KDF); err != nil {
+		return nil, err
 	}
-	size := len(scheme.iv)
-	if len(info.Data) == 0 || len(info.Data)%size != 0 {
+	if err := scheme.readCipher(params.Cipher); err != nil {
+		return nil, err
+	}
+	if len(info.Data) == 0 || len(info.Data)%len(scheme.iv) != 0 { // an IV is one block long
 		return nil, fmt.Errorf("%w encrypted PKCS#8 PEM", errMalformed)
 	}
 	return scheme, nil

@@ -159,8 +159,7 @@ func TestRefusedText(t *testing.T) {
 }
 
 // Files can ask for work that would never end, or for a block size that makes
-// crypto/cipher panic. The trailing bytes of an iteration count, of an IV's
-// length and of the data are changed in a good file.
+// crypto/cipher panic. A few bytes are changed in a good file.
 func TestHostileEncryption(t *testing.T) {
 	const scheme = "an encrypted PKCS#8 key in an unsupported scheme: only PBES2 with PBKDF2 and AES or 3DES in CBC mode is supported"
 	block, _ := pem.Decode(fixture(t, "rsa.encrypted-pkcs8.pem"))
@@ -172,6 +171,7 @@ func TestHostileEncryption(t *testing.T) {
 		{"no iterations", "\x02\x02\x08\x00", "\x02\x02\x00\x00", scheme},
 		{"IV that is no OCTET STRING", "\x01\x2a\x04\x10", "\x01\x2a\x05\x10", scheme},
 		{"AES in GCM mode", "\x03\x04\x01\x2a", "\x03\x04\x01\x2e", scheme},
+		{"data that are no whole blocks", "\x04\x82\x04\xd0", "\x04\x82\x04\xcf", "malformed encrypted PKCS#8 PEM"},
 		{"unknown hash", "\x0d\x02\x09", "\x0d\x02\x3f", scheme},
 	} {
 		hostile := bytes.Replace(good, []byte(test.old), []byte(test.new), 1)
