@@ -1,0 +1,85 @@
+package helper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// ErrNoAPI says that the profile has no API that its token may go to.
+var ErrNoAPI = errors.New("the profile has no API URL")
+
+// get asks the profile's API, under the same host rule as everybody.
+func (s *Source) get(ctx context.Context, t Token, path string, into any) error {
+	if s.Profile.APIURL == "" {
+		return ErrNoAPI
+	}
+	u, err := s.Profile.CheckHost(strings.TrimRight(s.Profile.APIURL, "/") + path)
+	if err != nil {
+		return err
+	}
+	do, err := s.client(u.String())
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+t.Value)
+	a, err := s.roundTrip(do, req)
+	if err != nil {
+		return err
+	}
+	if a.status != http.StatusOK {
+		return a.unexpected()
+	}
+	if json.Unmarshal(a.body, into) != nil {
+		return a.problem("is not the JSON that was asked for")
+	}
+	return nil
+}
+
+// Account is the login name of the token's user, by GET /account/.
+func (s *Source) Account(ctx context.Context, t Token) (string, error) {
+	var account struct {
+		Name string `json:"name"`
+	}
+	if err := s.get(ctx, t, "/account/", &account); err != nil {
+		return "", err
+	}
+	return printable(account.Name), nil
+}
+
+// ClientExpiry is when the profile's client expires, by GET /account/clients.
+// Zero means that the list does not say.
+func (s *Source) ClientExpiry(ctx context.Context, t Token) (time.Time, error) {
+	var clients []struct {
+		ClientID  string `json:"clientId"`
+		ExpiresAt string `json:"expiresAt"`
+	}
+	if err := s.get(ctx, t, "/account/clients", &clients); err != nil {
+		return time.Time{}, err
+	}
+	for _, c := range clients {
+		if c.ClientID == s.Profile.ClientID {
+			return parseExpiresAt(c.ExpiresAt)
+		}
+	}
+	return time.Time{}, nil
+}
+
+// parseExpiresAt reads the service's %Y-%m-%dT%H:%M:%S.%f%z (sfapi_client,
+// _models Client), whose zone has no colon, and RFC 3339.
+func parseExpiresAt(text string) (time.Time, error) {
+	for _, layout := range []string{"2006-01-02T15:04:05.999999999-0700", time.RFC3339Nano} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("client expiry %q: not a time", printable(text))
+}

@@ -1,0 +1,151 @@
+package helper
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"sfcred/keychain/disk"
+)
+
+// cacheFileLimit bounds a cache file: a token that does not fit in an HTTP
+// header of 64 kB is of no use.
+const cacheFileLimit = 64 << 10
+
+// refusalLife is how long a refusal answers for the server: long enough for a
+// burst of callers, short enough that a person who has mended it does not
+// notice.
+const refusalLife = 10 * time.Second
+
+// cacheKey names what a token depends on, so that two profiles of one client
+// share it and a changed setting does not. The parts are framed by JSON.
+func (p *Profile) cacheKey() string {
+	parts, err := json.Marshal([]string{p.ClientID, p.TokenURL, p.Audience, p.Scope, p.Alg})
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	sum := sha256.Sum256(parts)
+	return hex.EncodeToString(sum[:16])
+}
+
+// cachedToken is a cache file; times are Unix nanoseconds, since whole seconds
+// could not tell which of two commands came first.
+type cachedToken struct {
+	AccessToken string `json:"access_token"`
+	Obtained    int64  `json:"obtained_at"`
+	Expires     int64  `json:"expires_at"`
+}
+
+func (t Token) encode() []byte {
+	b, err := json.Marshal(cachedToken{t.Value, t.Obtained.UnixNano(), t.Expires.UnixNano()})
+	if err != nil {
+		panic(err) // a string and two numbers always encode
+	}
+	return b
+}
+
+// decodeToken reads a cache file. What is damaged is no token.
+func decodeToken(b []byte) (Token, bool) {
+	var c cachedToken
+	if json.Unmarshal(b, &c) != nil || !sendable(c.AccessToken) || c.Expires <= c.Obtained || c.Obtained <= 0 {
+		return Token{}, false
+	}
+	return Token{Value: c.AccessToken, Obtained: time.Unix(0, c.Obtained), Expires: time.Unix(0, c.Expires)}, true
+}
+
+// refusal is a remembered refusal, good for the key it was spoken for.
+type refusal struct {
+	Fingerprint string        `json:"fingerprint"`
+	Began       int64         `json:"began_at"` // the exchange
+	At          int64         `json:"refused_at"`
+	Error       *RefusedError `json:"error"`
+}
+
+// entry is the place of one token in the cache directory. The zero entry keeps
+// nothing.
+type entry struct {
+	dir *disk.Dir
+	key string
+}
+
+// openEntry opens the profile's place in the cache.
+func (s *Source) openEntry() (entry, error) {
+	if s.CacheDir == "" || s.Profile.Cache == "none" {
+		return entry{}, nil
+	}
+	dir, err := disk.OpenDir(s.CacheDir)
+	if err != nil {
+		return entry{}, fmt.Errorf("token cache: %w", err)
+	}
+	return entry{dir, s.Profile.cacheKey()}, nil
+}
+
+func (e entry) close() {
+	if e.dir != nil {
+		e.dir.Close()
+	}
+}
+
+// token gives the cached token. A damaged or foreign file is none.
+func (e entry) token() (Token, bool) {
+	if e.dir == nil {
+		return Token{}, false
+	}
+	b, err := e.dir.ReadFile(e.key+".token", cacheFileLimit)
+	if err != nil {
+		return Token{}, false
+	}
+	return decodeToken(b)
+}
+
+// keep stores a token and forgets a refusal. A token without an expiry is not
+// kept: nobody could tell when to stop using it.
+func (e entry) keep(t Token) error {
+	if e.dir == nil {
+		return nil
+	}
+	e.dir.Remove(e.key + ".refused")
+	if t.Expires.IsZero() {
+		return nil
+	}
+	return e.dir.WriteFile(e.key+".token", t.encode())
+}
+
+// forget removes the token and the refusal.
+func (e entry) forget() {
+	if e.dir != nil {
+		e.dir.Remove(e.key + ".token")
+		e.dir.Remove(e.key + ".refused")
+	}
+}
+
+// refused gives a remembered refusal of the key, if it is fresh.
+func (e entry) refused(fingerprint string, now time.Time) (*RefusedError, time.Time) {
+	if e.dir == nil || fingerprint == "" {
+		return nil, time.Time{}
+	}
+	b, err := e.dir.ReadFile(e.key+".refused", cacheFileLimit)
+	if err != nil {
+		return nil, time.Time{}
+	}
+	var r refusal
+	if json.Unmarshal(b, &r) != nil || r.Error == nil || r.Fingerprint != fingerprint {
+		return nil, time.Time{}
+	}
+	if age := now.Sub(time.Unix(0, r.At)); age < 0 || age >= refusalLife {
+		return nil, time.Time{}
+	}
+	return r.Error, time.Unix(0, r.Began)
+}
+
+// refuse remembers a refusal. That it cannot is no news for anybody.
+func (e entry) refuse(fingerprint string, began, now time.Time, err *RefusedError) {
+	if e.dir == nil {
+		return
+	}
+	if b, jsonErr := json.Marshal(refusal{fingerprint, began.UnixNano(), now.UnixNano(), err}); jsonErr == nil {
+		_ = e.dir.WriteFile(e.key+".refused", b)
+	}
+}

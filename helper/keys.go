@@ -1,0 +1,164 @@
+package helper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sfcred/keychain"
+	"sfcred/keychain/jose"
+)
+
+// keyStores is what changing keys needs of the stores.
+type keyStores interface {
+	Put(ctx context.Context, ref keychain.Ref, key *jose.Key) error
+	Delete(ctx context.Context, ref keychain.Ref) error
+}
+
+// Install writes a profile whose key is key, and drops the key that it had.
+// The order is what keeps a key from being lost by whatever ends the process
+// in between: note the new entry, write it, read it back (Put does), switch
+// the config, delete the old entry, strike the note. change gets the profile
+// as it stands under the lock (nil if there is none) and returns the one to
+// write; its Store decides where the key goes.
+func (f ConfigFile) Install(ctx context.Context, stores keyStores, name string, key *jose.Key, change func(old *Profile) (*Profile, error)) error {
+	return f.edit(ctx, func(c *Config, save func() error) error {
+		old := c.Profiles[name]
+		p, err := change(old)
+		if err != nil {
+			return err
+		}
+		ref, err := putNew(ctx, stores, c, save, p, key)
+		if err != nil {
+			return err
+		}
+		if c.Default == "" {
+			c.Default = name
+		}
+		c.Profiles[name] = p
+		c.strike(ref)
+		if old != nil && old.Ref() != ref {
+			c.note(old.Ref())
+		}
+		if err := save(); err != nil {
+			return undo(ctx, stores, ref, err)
+		}
+		return sweep(ctx, stores, c, save, old)
+	})
+}
+
+// putNew gives the profile a new entry with the key, where its store has
+// entries, and leaves a note of it in the config.
+func putNew(ctx context.Context, stores keyStores, c *Config, save func() error, p *Profile, key *jose.Key) (keychain.Ref, error) {
+	if p.KeyID == "" {
+		return p.Ref(), nil
+	}
+	ref := p.Ref()
+	c.note(ref)
+	if err := save(); err != nil {
+		return ref, err
+	}
+	if err := stores.Put(ctx, ref, key); err != nil {
+		if left := remove(ctx, stores, ref); left != nil {
+			return ref, err // the note stays: something may be there
+		}
+		c.strike(ref)
+		return ref, errors.Join(err, save())
+	}
+	return ref, nil
+}
+
+// remove deletes an entry; one that is not there is as good.
+func remove(ctx context.Context, stores keyStores, ref keychain.Ref) error {
+	err := stores.Delete(ctx, ref)
+	if errors.Is(err, keychain.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// undo takes back a new entry that the config could not be switched to.
+func undo(ctx context.Context, stores keyStores, ref keychain.Ref, cause error) error {
+	if ref.ID == "" {
+		return cause
+	}
+	if err := remove(ctx, stores, ref); err != nil {
+		return errors.Join(cause, &OrphanError{Ref: ref, Err: err})
+	}
+	return cause
+}
+
+// sweep deletes the entry of a profile that no longer has it, and its note.
+func sweep(ctx context.Context, stores keyStores, c *Config, save func() error, old *Profile) error {
+	if old == nil || old.KeyID == "" || c.uses(old.Ref()) {
+		return nil
+	}
+	if err := remove(ctx, stores, old.Ref()); err != nil {
+		return &OrphanError{Ref: old.Ref(), Err: err}
+	}
+	c.strike(old.Ref())
+	return save()
+}
+
+// OrphanError says that all was done but one thing: a key that is not
+// used is still in its store. The config keeps a note of it.
+type OrphanError struct {
+	Ref keychain.Ref
+	Err error
+}
+
+func (e *OrphanError) Error() string {
+	return fmt.Sprintf("key %s, which no profile uses, is still in the %s store: %v", e.Ref.ID, e.Ref.Store, e.Err)
+}
+
+func (e *OrphanError) Unwrap() error { return e.Err }
+
+// Remove forgets a profile, then its key.
+func (f ConfigFile) Remove(ctx context.Context, stores keyStores, name string) error {
+	return f.edit(ctx, func(c *Config, save func() error) error {
+		old := c.Profiles[name]
+		if old == nil {
+			return fmt.Errorf("%w: %q", ErrNoProfile, name)
+		}
+		delete(c.Profiles, name)
+		if c.Default == name {
+			c.Default = ""
+		}
+		if !c.uses(old.Ref()) {
+			c.note(old.Ref())
+		}
+		if err := save(); err != nil {
+			return err
+		}
+		return sweep(ctx, stores, c, save, old)
+	})
+}
+
+// RemoveOrphans deletes the keys that the config calls orphans, strikes the
+// notes, and returns those that are gone.
+func (f ConfigFile) RemoveOrphans(ctx context.Context, stores keyStores) ([]keychain.Ref, error) {
+	var gone []keychain.Ref
+	err := f.edit(ctx, func(c *Config, save func() error) error {
+		var failed error
+		for _, ref := range c.Orphans() {
+			if err := remove(ctx, stores, ref); err != nil {
+				failed = errors.Join(failed, &OrphanError{Ref: ref, Err: err})
+				continue
+			}
+			c.strike(ref)
+			gone = append(gone, ref)
+		}
+		c.Unfinished = stillOrphans(c)
+		return errors.Join(failed, save())
+	})
+	return gone, err
+}
+
+// stillOrphans drops the notes of keys that a profile does use.
+func stillOrphans(c *Config) []string {
+	var notes []string
+	for _, ref := range c.Orphans() {
+		notes = append(notes, ref.Store+":"+ref.ID)
+	}
+	return notes
+}

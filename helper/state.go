@@ -1,0 +1,79 @@
+package helper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"sfcred/keychain/disk"
+)
+
+// StateFile is the file at a path in which is kept what was learnt of clients
+// from their servers. It may be lost: it can be learnt again.
+type StateFile string
+
+// Learnt is what the server said of a client.
+type Learnt struct {
+	User    string    `json:"user,omitempty"`
+	Expires time.Time `json:"client_expires_at,omitzero"`
+	// Seen is when that was.
+	Seen time.Time `json:"seen_at,omitzero"`
+}
+
+type state struct {
+	Clients map[string]Learnt `json:"clients"`
+}
+
+// stateKey names a client; IDs are unique to a server only.
+func (p *Profile) stateKey() string { return p.ClientID + " " + p.TokenURL }
+
+// Learnt gives what is known of the profile's client; a missing or damaged
+// file is no knowledge.
+func (f StateFile) Learnt(p *Profile) Learnt {
+	return f.load().Clients[p.stateKey()]
+}
+
+func (f StateFile) load() state {
+	var s state
+	text, err := disk.ReadPrivate(string(f), configLimit)
+	if err != nil || json.Unmarshal(text, &s) != nil || s.Clients == nil {
+		return state{Clients: map[string]Learnt{}}
+	}
+	return s
+}
+
+// Learn keeps what the server said.
+func (f StateFile) Learn(ctx context.Context, p *Profile, l Learnt) error {
+	return f.update(ctx, func(s *state) { s.Clients[p.stateKey()] = l })
+}
+
+// Forget drops what is known of the profile's client.
+func (f StateFile) Forget(ctx context.Context, p *Profile) error {
+	if _, err := disk.ReadPrivate(string(f), configLimit); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return f.update(ctx, func(s *state) { delete(s.Clients, p.stateKey()) })
+}
+
+func (f StateFile) update(ctx context.Context, change func(*state)) error {
+	unlock, err := disk.Lock(ctx, string(f)+".lock")
+	switch {
+	case err == nil:
+		defer unlock()
+	case !errors.Is(err, errors.ErrUnsupported):
+		return fmt.Errorf("lock state: %w", err)
+	}
+	s := f.load()
+	change(&s)
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode state: %w", err)
+	}
+	if err := disk.WriteFile(string(f), append(text, '\n')); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	return nil
+}
