@@ -1,0 +1,196 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"github.com/xrash/smetrics"
+)
+
+// arrange takes a command line apart and puts it together as urfave/cli v2
+// wants it: flags before arguments, global flags before the command. Left to
+// itself the library takes a flag behind an argument for an argument, accepts
+// surplus arguments, and writes help to standard output for a flag that it does
+// not know (https://github.com/urfave/cli/issues/1177 and others).
+func arrange(app *cli.App, args []string) ([]string, error) {
+	l := line{app: app}
+	for len(args) > 0 {
+		var err error
+		if args, err = l.take(args); err != nil {
+			return nil, err
+		}
+	}
+	return l.arranged()
+}
+
+// line is a command line in parts.
+type line struct {
+	app     *cli.App
+	command *cli.Command // the deepest one named so far
+	path    []string
+	global  []string // flags of the app
+	flags   []string // flags of the command
+	args    []string
+	help    bool
+}
+
+// take consumes one argument, or two where a flag has its value in the next.
+func (l *line) take(args []string) ([]string, error) {
+	arg, rest := args[0], args[1:]
+	switch {
+	case arg == "--":
+		l.args = append(l.args, rest...)
+		return nil, nil
+	case strings.HasPrefix(arg, "-") && arg != "-":
+		return l.takeFlag(arg, rest)
+	case len(l.subcommands()) > 0:
+		return rest, l.descend(arg)
+	default:
+		l.args = append(l.args, arg)
+		return rest, nil
+	}
+}
+
+func (l *line) subcommands() []*cli.Command {
+	if l.command == nil {
+		return l.app.Commands
+	}
+	return l.command.Subcommands
+}
+
+func (l *line) descend(name string) error {
+	commands := l.subcommands()
+	i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(name) })
+	if i < 0 {
+		var names []string
+		for _, c := range commands {
+			names = append(names, c.Name)
+		}
+		return &usageError{fmt.Sprintf("unknown command %q", l.words(name)), l.suggest(name, names)}
+	}
+	l.command = commands[i]
+	l.path = append(l.path, l.command.Name)
+	return nil
+}
+
+// takeFlag consumes a flag and its value.
+func (l *line) takeFlag(arg string, rest []string) ([]string, error) {
+	name, value, joined := strings.Cut(arg, "=")
+	flag, global := l.find(name)
+	if flag == nil {
+		return nil, l.unknown(name)
+	}
+	canonical := "--" + flag.Names()[0]
+	if _, isBool := flag.(*cli.BoolFlag); isBool {
+		l.help = l.help || flag == cli.HelpFlag
+		if joined {
+			canonical += "=" + value
+		}
+	} else {
+		if !joined {
+			if len(rest) == 0 {
+				return nil, &usageError{text: fmt.Sprintf("flag %s needs a value", name)}
+			}
+			value, rest = rest[0], rest[1:]
+		}
+		canonical += "=" + value
+	}
+	if global {
+		l.global = append(l.global, canonical)
+	} else {
+		l.flags = append(l.flags, canonical)
+	}
+	return rest, nil
+}
+
+// find looks a flag up: the command's own first, then the app's.
+func (l *line) find(name string) (flag cli.Flag, global bool) {
+	has := func(f cli.Flag) bool {
+		return slices.ContainsFunc(f.Names(), func(n string) bool {
+			return len(n) == 1 && name == "-"+n || len(n) > 1 && name == "--"+n
+		})
+	}
+	if has(cli.HelpFlag) {
+		return cli.HelpFlag, l.command == nil
+	}
+	if l.command != nil {
+		if i := slices.IndexFunc(l.command.Flags, has); i >= 0 {
+			return l.command.Flags[i], false
+		}
+	}
+	if i := slices.IndexFunc(l.app.Flags, has); i >= 0 {
+		return l.app.Flags[i], true
+	}
+	return nil, false
+}
+
+func (l *line) unknown(name string) error {
+	flags := l.app.Flags
+	if l.command != nil {
+		flags = slices.Concat(l.command.Flags, flags)
+	}
+	var names []string
+	for _, f := range flags {
+		names = append(names, "--"+f.Names()[0])
+	}
+	return &usageError{fmt.Sprintf("unknown flag %s for %q", name, l.words()), l.suggest("--"+strings.TrimLeft(name, "-"), names)}
+}
+
+// words is the command so far, as a person would type it.
+func (l *line) words(more ...string) string {
+	return strings.Join(slices.Concat([]string{l.app.Name}, l.path, more), " ")
+}
+
+// suggest gives hints for a misspelt word: the command with each near one.
+func (l *line) suggest(word string, known []string) []string {
+	var hints []string
+	for _, k := range near(word, known) {
+		hints = append(hints, l.words(k))
+	}
+	return append(hints, l.words("--help"))
+}
+
+// near lists the known words that a slip of the finger could have meant.
+func near(word string, known []string) []string {
+	var found []string
+	for _, k := range known {
+		if smetrics.WagnerFischer(strings.ToLower(word), strings.ToLower(k), 1, 1, 1) <= max(1, (len(word)+1)/3) {
+			found = append(found, k)
+		}
+	}
+	return found
+}
+
+// arranged checks the number of arguments and gives the whole line.
+func (l *line) arranged() ([]string, error) {
+	switch {
+	case len(l.path) == 0 && slices.Contains(l.global, "--version"):
+		return []string{l.app.Name, "version"}, nil
+	case len(l.path) > 0 && l.path[0] == "help" && !l.help:
+		return arrange(l.app, append(slices.Clone(l.args), "--help"))
+	}
+	if !l.help {
+		if err := l.checkArity(); err != nil {
+			return nil, err
+		}
+	}
+	return slices.Concat([]string{l.app.Name}, l.global, l.path, l.flags, []string{"--"}, l.args), nil
+}
+
+// checkArity reads ArgsUsage: a word is an argument, one in brackets may be
+// left out.
+func (l *line) checkArity() error {
+	if len(l.subcommands()) > 0 {
+		return &bareError{l.path}
+	}
+	words := strings.Fields(l.command.ArgsUsage)
+	if len(l.args) > len(words) {
+		return &usageError{fmt.Sprintf("surplus argument %q for %q", l.args[len(words)], l.words()), []string{l.words("--help")}}
+	}
+	if len(l.args) < len(words) && !strings.HasPrefix(words[len(l.args)], "[") {
+		return &usageError{fmt.Sprintf("%q needs %s", l.words(), words[len(l.args)]), []string{l.words("--help")}}
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"strings"
+
+	"sfcred/helper"
+	"sfcred/keychain"
+	"sfcred/keychain/jose"
+)
+
+// opener opens a profile's key.
+type opener func(context.Context) (crypto.MessageSigner, error)
+
+// chosen is the profile that a command is about.
+type chosen struct {
+	name string
+	helper.Profile
+	open opener
+}
+
+// envName is what the profile that comes from variables is called.
+const envName = "env"
+
+// missingError is a name that no profile has.
+type missingError struct {
+	name  string
+	near  []string
+	known int
+}
+
+func (e *missingError) Error() string {
+	if e.name != "" && len(e.near) > 0 {
+		return fmt.Sprintf("no profile %q; is %s meant?", e.name, strings.Join(e.near, " or "))
+	}
+	if e.name != "" {
+		return fmt.Sprintf("no profile %q", e.name)
+	}
+	if e.known > 0 {
+		return "no default profile, and none was named"
+	}
+	return "no profile yet"
+}
+
+func (e *missingError) Unwrap() error { return helper.ErrNoProfile }
+
+// choose finds the profile that is meant: by --profile, SFCRED_PROFILE,
+// SFCRED_CLIENT_ID, or else the default.
+func (p *program) choose() (*chosen, error) {
+	if p.env.clientID != "" && (p.profile == "" || p.profile == envName) {
+		return p.chooseEnv()
+	}
+	config, err := p.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	return p.chooseFrom(config, firstOf(p.profile, config.Default))
+}
+
+// loadConfig reads the config; where it can have no place there is none.
+func (p *program) loadConfig() (*helper.Config, error) {
+	file, err := p.configFile()
+	if errors.Is(err, errNoHome) {
+		return nil, fmt.Errorf("%w: %w", helper.ErrNoProfile, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.trace("config file " + string(file))
+	return file.Load()
+}
+
+// chooseFrom finds a profile by name and checks it.
+func (p *program) chooseFrom(config *helper.Config, name string) (*chosen, error) {
+	profile := config.Profiles[name]
+	if profile == nil {
+		return nil, &missingError{name: name, near: near(name, config.Names()), known: len(config.Profiles)}
+	}
+	if err := profile.Check(); err != nil {
+		return nil, fmt.Errorf("profile %q: %w", name, err)
+	}
+	if p.alias == "kubectl" && profile.Store == "command" {
+		// A kubeconfig may come from others and sets this helper's variables.
+		return nil, fmt.Errorf("%w: a command as key store is refused under this name", keychain.ErrUnavailable)
+	}
+	stores := p.stores()
+	open := func(ctx context.Context) (crypto.MessageSigner, error) { return stores.Signer(ctx, profile.Ref()) }
+	return &chosen{name, *profile, open}, nil
+}
+
+// named is choose for commands that take a NAME.
+func (p *program) named(name string) (*chosen, error) {
+	if name != "" {
+		if p.profile != "" && p.profile != name && p.profile != p.env.profile {
+			return nil, &usageError{text: fmt.Sprintf("two profiles are named: %s and %s", p.profile, name)}
+		}
+		p.profile = name
+	}
+	return p.choose()
+}
+
+// chooseEnv makes the profile that comes from variables, for CI jobs and pods.
+func (p *program) chooseEnv() (*chosen, error) {
+	env := p.env
+	if p.alias == "kubectl" {
+		return nil, &usageError{text: "SFCRED_CLIENT_ID is refused under this name", hints: []string{"unset SFCRED_CLIENT_ID"}}
+	}
+	switch {
+	case env.privateKey == "" && env.privateKeyFile == "":
+		return nil, &usageError{text: "SFCRED_CLIENT_ID is set, but neither SFCRED_PRIVATE_KEY_FILE nor SFCRED_PRIVATE_KEY"}
+	case env.privateKey != "" && env.privateKeyFile != "":
+		return nil, &usageError{text: "both SFCRED_PRIVATE_KEY_FILE and SFCRED_PRIVATE_KEY are set"}
+	}
+	profile := helper.Profile{ClientID: env.clientID, TokenURL: env.tokenURL, APIURL: env.apiURL}
+	if site := helper.Sites()[0]; profile.TokenURL == "" {
+		profile.TokenURL, profile.Hosts = site.TokenURL, site.Hosts
+		profile.APIURL = firstOf(profile.APIURL, site.APIURL)
+	}
+	for host := range strings.SplitSeq(env.hosts, ",") {
+		if host = strings.TrimSpace(host); host != "" {
+			profile.Hosts = append(profile.Hosts, host)
+		}
+	}
+	if err := profile.Check(); err != nil {
+		return nil, &usageError{text: fmt.Sprintf("profile %q (from SFCRED_ variables): %v", envName, err)}
+	}
+	return &chosen{envName, profile, p.openEnv()}, nil
+}
+
+// openEnv opens the key of the profile from variables.
+func (p *program) openEnv() opener {
+	if path := p.env.privateKeyFile; path != "" {
+		stores := p.stores()
+		return func(ctx context.Context) (crypto.MessageSigner, error) {
+			return stores.Signer(ctx, keychain.Ref{Store: keychain.StorePEM, Path: path})
+		}
+	}
+	return func(ctx context.Context) (crypto.MessageSigner, error) {
+		var ask func() ([]byte, error)
+		if passphrase := p.passphraseFromFile(); passphrase != nil {
+			ask = func() ([]byte, error) { return passphrase(ctx, false, "SFCRED_PRIVATE_KEY") }
+		}
+		file, err := jose.Parse([]byte(p.env.privateKey), ask)
+		if err != nil {
+			return nil, &keychain.Error{Store: envName, Reason: fmt.Sprintf("read SFCRED_PRIVATE_KEY: %v", err), Err: err}
+		}
+		return file.Key.Signer(), nil
+	}
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"sfcred/helper"
+)
+
+// app is the tree of commands. Whatever the library would print, or end the
+// process for, by itself is turned off: see arrange.
+func (p *program) app() *cli.App {
+	app := &cli.App{
+		Name:                      "sfcred",
+		Usage:                     "gives short-lived access tokens to the tools that ask for one",
+		UsageText:                 "sfcred [flags] COMMAND [flags] [NAME]",
+		Writer:                    p.stdout,
+		ErrWriter:                 p.stderr,
+		HideVersion:               true,
+		HideHelpCommand:           true,
+		DisableSliceFlagSeparator: true,
+		Before:                    p.before,
+		Action:                    func(*cli.Context) error { return &bareError{} },
+		OnUsageError:              onUsageError,
+		ExitErrHandler:            func(*cli.Context, error) {}, // the default calls os.Exit
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "profile", Aliases: []string{"p"}, Usage: "use the profile `NAME` [SFCRED_PROFILE]"},
+			&cli.StringFlag{Name: "config", Usage: "use the config `FILE` [SFCRED_CONFIG]"},
+			&cli.StringFlag{Name: "timeout", Usage: "give an answer within this `DURATION` [SFCRED_TIMEOUT, 8s]"},
+			&cli.BoolFlag{Name: "verbose", Usage: "say what is being done [SFCRED_VERBOSE]"},
+			&cli.BoolFlag{Name: "version", Usage: "print the version"},
+			cli.HelpFlag, // not added by the library to an app with a help command of its own
+		},
+		Commands: p.commands(),
+	}
+	seal(app.Commands)
+	return app
+}
+
+// seal closes in each command what the library does not let be closed once for
+// all.
+func seal(commands []*cli.Command) {
+	for _, c := range commands {
+		c.OnUsageError = onUsageError
+		c.HideHelpCommand = true
+		for _, f := range c.Flags {
+			if b, ok := f.(*cli.BoolFlag); ok {
+				b.DisableDefaultText = true
+			}
+		}
+		if len(c.Subcommands) > 0 {
+			seal(c.Subcommands)
+		}
+	}
+}
+
+func onUsageError(_ *cli.Context, err error, _ bool) error { return &usageError{text: err.Error()} }
+
+func (p *program) commands() []*cli.Command {
+	return []*cli.Command{
+		{
+			Name: "login", Category: "keys", Action: p.login, Flags: loginFlags(),
+			Usage: "store a client's private key, after an exchange has shown that it works",
+		},
+		{
+			Name: "list", Category: "keys", Action: p.list,
+			Usage: "list the profiles",
+			Flags: []cli.Flag{
+				&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+				&cli.BoolFlag{Name: "refresh", Usage: "ask the servers when the clients expire"},
+			},
+		},
+		{
+			Name: "use", Category: "keys", Action: p.use, ArgsUsage: "NAME",
+			Usage: "make a profile the default",
+		},
+		{
+			Name: "edit", Category: "keys", Action: p.edit, ArgsUsage: "[NAME]", Flags: editFlags(),
+			Usage: "change a profile",
+		},
+		{
+			Name: "remove", Aliases: []string{"logout"}, Category: "keys", Action: p.remove, ArgsUsage: "[NAME]",
+			Usage: "forget a profile, its key and its tokens",
+			Flags: []cli.Flag{
+				&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
+				&cli.BoolFlag{Name: "orphans", Usage: "remove the keys that an interrupted command left behind, and nothing else"},
+			},
+		},
+		{
+			Name: "token", Category: "tokens", Action: p.token,
+			Usage: "print an access token",
+			Flags: append([]cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON, with the expiry"}}, tokenFlags()...),
+		},
+		{
+			Name: "header", Category: "tokens", Action: p.header,
+			Usage: "print the HTTP header with an access token",
+			Flags: append([]cli.Flag{
+				&cli.BoolFlag{Name: "value", Usage: "leave out \"Authorization: \""},
+				&cli.BoolFlag{Name: "raw", Usage: "leave out \"Bearer \""},
+			}, tokenFlags()...),
+		},
+		{
+			Name: "assertion", Category: "tokens", Action: p.assertion,
+			Usage: "print a fresh signed client assertion",
+		},
+		{
+			Name: "helper", Category: "helpers",
+			Usage: "speak a tool's own protocol",
+			Subcommands: []*cli.Command{
+				{
+					Name: "kubectl", Action: p.helperKubectl,
+					Usage: "answer kubectl's exec credential protocol",
+					Flags: []cli.Flag{minTTLFlag()},
+				},
+			},
+		},
+		{
+			Name: "setup", Category: "helpers",
+			Usage: "print, write or remove the configuration that connects a tool",
+			Subcommands: []*cli.Command{
+				{
+					Name: "kubectl", Action: p.setupKubectl, Flags: setupKubectlFlags(),
+					Usage: "connect kubectl",
+				},
+			},
+		},
+		{
+			Name: "status", Category: "check", Action: p.status, ArgsUsage: "[NAME]",
+			Usage: "show where things stand, without the network",
+		},
+		{
+			Name: "version", Category: "check", Action: p.version,
+			Usage: "print the version",
+		},
+		{
+			Name: "help", Category: "check", ArgsUsage: "[COMMAND]",
+			Usage: "print help",
+		},
+	}
+}
+
+// profileWords is how a profile is named in a command, for hints.
+func profileWords(name string, config *helper.Config) string {
+	if config != nil && config.Default == name {
+		return ""
+	}
+	return fmt.Sprintf(" --profile %s", name)
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"sfcred/helper"
+	"sfcred/keychain"
+)
+
+func editFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "rename", Usage: "give the profile another `NAME`"},
+		&cli.StringSliceFlag{Name: "host", Usage: "add a host (`+HOST`) or take one away (-HOST); may be repeated"},
+		&cli.StringFlag{Name: "api-url", Usage: "base `URL` of the API; empty for none"},
+		&cli.StringFlag{Name: "expires", Usage: "when the client expires: a `TIME` (RFC 3339), a date, or a duration such as 48h or 30d"},
+		&cli.StringFlag{Name: "store", Usage: "move the key to `STORE`: keychain or file"},
+		&cli.BoolFlag{Name: "new-passphrase", Usage: "give the key file a new passphrase"},
+	}
+}
+
+// existing finds a profile of the config for a command that changes it.
+func (p *program) existing(name string) (helper.ConfigFile, string, *helper.Profile, error) {
+	file, err := p.configFile()
+	if err != nil {
+		return "", "", nil, err
+	}
+	config, err := file.Load()
+	if err != nil {
+		return "", "", nil, err
+	}
+	name = firstOf(name, p.profile, config.Default)
+	profile := config.Profiles[name]
+	if profile == nil {
+		return "", "", nil, &missingError{name: name, near: near(name, config.Names()), known: len(config.Profiles)}
+	}
+	return file, name, profile, nil
+}
+
+// use makes a profile the default.
+func (p *program) use(c *cli.Context) error {
+	file, name, _, err := p.existing(c.Args().First())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := p.deadline(c.Context)
+	defer cancel()
+	return file.Update(ctx, func(config *helper.Config) error {
+		if config.Profiles[name] == nil {
+			return &missingError{name: name}
+		}
+		config.Default = name
+		return nil
+	})
+}
+
+// edit changes a profile.
+func (p *program) edit(c *cli.Context) error {
+	if c.NumFlags() == 0 {
+		return &usageError{text: "nothing to change", hints: []string{"sfcred edit --help"}}
+	}
+	file, name, profile, err := p.existing(c.Args().First())
+	if err != nil {
+		return err
+	}
+	change, err := editChange(c)
+	if err != nil {
+		return err
+	}
+	if c.IsSet("store") || c.Bool("new-passphrase") {
+		if err := p.moveKey(c, file, name, profile); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := p.deadline(c.Context)
+	defer cancel()
+	return file.Update(ctx, func(config *helper.Config) error {
+		now := config.Profiles[name]
+		if now == nil {
+			return &missingError{name: name}
+		}
+		if err := change(now); err != nil {
+			return err
+		}
+		if err := now.Check(); err != nil {
+			return &usageError{text: err.Error()}
+		}
+		return rename(config, name, c.String("rename"))
+	})
+}
+
+// editChange reads the flags that change settings.
+func editChange(c *cli.Context) (func(*helper.Profile) error, error) {
+	var expires time.Time
+	if c.IsSet("expires") {
+		var err error
+		if expires, err = parseExpiry(c.String("expires"), time.Now()); err != nil {
+			return nil, &usageError{text: "--expires: " + err.Error()}
+		}
+	}
+	return func(p *helper.Profile) error {
+		if c.IsSet("api-url") {
+			p.APIURL = c.String("api-url")
+		}
+		if c.IsSet("expires") {
+			p.Expires = expires
+		}
+		for _, entry := range c.StringSlice("host") {
+			if err := editHost(p, entry); err != nil {
+				return &usageError{text: "--host: " + err.Error()}
+			}
+		}
+		return nil
+	}, nil
+}
+
+func editHost(p *helper.Profile, entry string) error {
+	gone, minus := strings.CutPrefix(entry, "-")
+	if !minus {
+		return addHost(p, strings.TrimPrefix(entry, "+"))
+	}
+	h, err := helper.ParseHost(gone)
+	if err != nil {
+		return err
+	}
+	i := slices.Index(p.Hosts, h.String())
+	if i < 0 {
+		return fmt.Errorf("%s is not among the profile's hosts", h)
+	}
+	p.Hosts = slices.Delete(p.Hosts, i, i+1)
+	return nil
+}
+
+// rename moves a profile to another name; "" means that it keeps its own.
+func rename(config *helper.Config, name, to string) error {
+	if to == "" || to == name {
+		return nil
+	}
+	if err := helper.CheckName(to); err != nil {
+		return &usageError{text: err.Error()}
+	}
+	if config.Profiles[to] != nil || to == envName {
+		return &usageError{text: fmt.Sprintf("there is a profile %q already", to)}
+	}
+	config.Profiles[to] = config.Profiles[name]
+	delete(config.Profiles, name)
+	if config.Default == name {
+		config.Default = to
+	}
+	return nil
+}
+
+// moveKey moves the key to another store, or to another file with a new
+// passphrase: written, read back, switched to, and only then deleted.
+func (p *program) moveKey(c *cli.Context, file helper.ConfigFile, name string, profile *helper.Profile) error {
+	to := firstOf(c.String("store"), profile.Store)
+	if err := mayMove(profile.Store, to, c.Bool("new-passphrase")); err != nil {
+		return err
+	}
+	stores := p.stores()
+	stores.Passphrase = p.movePassphrase(c.Bool("new-passphrase"))
+	ctx, cancel := p.deadline(c.Context)
+	defer cancel()
+	if err := stores.Check(ctx, to); err != nil && !(to == keychain.StoreKeychain && errors.Is(err, keychain.ErrLocked)) {
+		return err
+	}
+	if err := p.askAhead(c.Context, stores, profile.Store, to); err != nil {
+		return err
+	}
+	ctx, cancel = p.deadline(c.Context)
+	defer cancel()
+	key, err := stores.Key(ctx, profile.Ref())
+	if err != nil {
+		return fmt.Errorf("profile %q: %w", name, err)
+	}
+	return file.Install(ctx, stores, name, key, func(now *helper.Profile) (*helper.Profile, error) {
+		if now == nil || now.Ref() != profile.Ref() {
+			return nil, fmt.Errorf("profile %q was changed by another command in the meantime", name)
+		}
+		moved := *now
+		moved.Store, moved.KeyID, moved.KeyFile = to, keychain.NewID(), ""
+		moved.Fingerprint = key.Fingerprint()
+		return &moved, nil
+	})
+}
+
+// mayMove refuses the moves that make no sense.
+func mayMove(from, to string, newPassphrase bool) error {
+	isEntry := to == keychain.StoreKeychain || to == keychain.StoreFile
+	switch {
+	case newPassphrase && to != keychain.StoreFile:
+		return &usageError{text: "--new-passphrase is for a key in store file"}
+	case newPassphrase && from == keychain.StoreFile:
+		return nil
+	case !isEntry:
+		return &usageError{text: fmt.Sprintf("a key cannot be moved from %s to %q; what can be is keychain or file", from, to)}
+	case from == to:
+		return &usageError{text: fmt.Sprintf("the key is in store %s already", to)}
+	}
+	return nil
+}
+
+// movePassphrase gives the passphrases of a move. A new one that replaces the
+// old one must be a person's: the file that SFCRED_PASSPHRASE_FILE names holds
+// one passphrase only.
+func (p *program) movePassphrase(replaced bool) passphraser {
+	person := p.passphraseFromPerson()
+	fromFile := p.passphraseFromFile()
+	if !replaced || fromFile == nil {
+		return person
+	}
+	env := p.env
+	p.env.passphraseFile = ""
+	typed := p.passphraseFromPerson()
+	p.env = env
+	if typed == nil {
+		return nil
+	}
+	return func(ctx context.Context, confirm bool, what string) ([]byte, error) {
+		if confirm {
+			return typed(ctx, confirm, what)
+		}
+		return fromFile(ctx, confirm, what)
+	}
+}
+
+// askAhead has a person asked while no deadline runs.
+func (p *program) askAhead(ctx context.Context, stores *keychain.Stores, from, to string) error {
+	if stores.Passphrase == nil {
+		return nil
+	}
+	if from == keychain.StoreFile {
+		if _, err := stores.Passphrase(ctx, false, "the key file"); err != nil {
+			return err
+		}
+	}
+	if to == keychain.StoreFile {
+		_, err := stores.Passphrase(ctx, true, "the new key file")
+		return err
+	}
+	return nil
+}

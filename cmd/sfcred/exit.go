@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"sfcred/helper"
+	"sfcred/keychain"
+)
+
+// Exit codes. Scripts depend on them.
+const (
+	exitOK      = 0
+	exitFailed  = 1
+	exitUsage   = 2 // wrong usage
+	exitNothing = 3 // nothing for this request: no such profile, not our host
+	exitRefused = 4 // the server refused the client
+	exitStore   = 5 // the key store is locked or out of reach
+	exitNetwork = 6 // the network or the server is down
+)
+
+// usageError is a command line, or a variable, that cannot be meant.
+type usageError struct {
+	text  string
+	hints []string
+}
+
+func (e *usageError) Error() string { return e.text }
+
+// bareError is a group without a command: its usage is the whole message.
+type bareError struct{ path []string }
+
+func (e *bareError) Error() string { return "" }
+
+// hintedError adds what to type where only the place of the error knows it.
+type hintedError struct {
+	error
+	hints []string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+
+// exitCode maps an error's identity to the exit code.
+func exitCode(err error) int {
+	var (
+		usage   *usageError
+		bare    *bareError
+		refused *helper.RefusedError
+		network *helper.NetworkError
+		answer  *helper.AnswerError
+		store   *keychain.Error
+	)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage), errors.As(err, &bare):
+		return exitUsage
+	case errors.Is(err, helper.ErrNoProfile), errors.Is(err, helper.ErrForeignHost):
+		return exitNothing
+	case errors.As(err, &refused):
+		return exitRefused
+	case errors.As(err, &store):
+		return exitStore
+	case errors.As(err, &network), errors.As(err, &answer), errors.Is(err, context.DeadlineExceeded):
+		return exitNetwork
+	}
+	return exitFailed
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"sfcred/helper"
+	"sfcred/keychain"
+	"sfcred/keychain/disk"
+	"sfcred/keychain/jose"
+)
+
+// hints gives what to type, from an error's identity.
+func (p *program) hints(err error) []string {
+	var (
+		usage  *usageError
+		hinted *hintedError
+		store  *keychain.Error
+	)
+	switch {
+	case errors.As(err, &usage):
+		return usage.hints
+	case errors.As(err, &hinted):
+		return hinted.hints
+	case errors.As(err, &store):
+		return storeHints(store)
+	case errors.Is(err, jose.ErrEncrypted):
+		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
+	}
+	for _, hint := range []func(error) []string{profileHints, fileHints, serverHints} {
+		if hints := hint(err); hints != nil {
+			return hints
+		}
+	}
+	return nil
+}
+
+func profileHints(err error) []string {
+	var missing *missingError
+	var foreign *foreignError
+	switch {
+	case errors.As(err, &missing) && missing.known == 0:
+		return []string{"sfcred login --client-id CLIENT_ID --key KEY_FILE"}
+	case errors.As(err, &missing) && missing.name == "":
+		return []string{"sfcred list", "sfcred use NAME"}
+	case errors.As(err, &missing):
+		return []string{"sfcred list"}
+	case errors.As(err, &foreign):
+		return []string{"sfcred status " + foreign.profile.name}
+	case errors.Is(err, errNoHome):
+		return []string{"sfcred --config FILE status"}
+	}
+	return nil
+}
+
+func fileHints(err error) []string {
+	var config *helper.ConfigError
+	var unsafe *disk.UnsafeError
+	switch {
+	case errors.As(err, &config) && config.Line > 0:
+		return []string{fmt.Sprintf("${EDITOR:-vi} +%d %s", config.Line, shellWord(config.Path))}
+	case errors.As(err, &config):
+		return []string{"${EDITOR:-vi} " + shellWord(config.Path)}
+	case errors.As(err, &unsafe):
+		return unsafeHints(unsafe)
+	}
+	return nil
+}
+
+// unsafeHints closes a file to others, where its owner can.
+func unsafeHints(unsafe *disk.UnsafeError) []string {
+	info, err := os.Stat(unsafe.Path)
+	if err != nil {
+		return nil
+	}
+	if uid, ok := disk.Owner(info); !ok || uid != os.Geteuid() {
+		return []string{"ls -ld " + shellWord(unsafe.Path)}
+	}
+	return []string{"chmod go= " + shellWord(unsafe.Path)}
+}
+
+func serverHints(err error) []string {
+	var certificate *tls.CertificateVerificationError
+	var refused *helper.RefusedError
+	var answer *helper.AnswerError
+	switch {
+	case errors.As(err, &certificate):
+		return []string{"export SSL_CERT_FILE=CA_FILE"}
+	case errors.As(err, &refused) && refused.Skew != 0:
+		return []string{"date -u"}
+	case errors.As(err, &refused):
+		return []string{"sfcred status"}
+	case errors.As(err, &answer) && answer.HTML:
+		return []string{"curl -sI https://api.nersc.gov/api/v1.2/status"}
+	}
+	return nil
+}
+
+// storeHints says how to get at a key, by the kind of what went wrong.
+func storeHints(err *keychain.Error) []string {
+	var unsafe *disk.UnsafeError
+	switch {
+	case errors.As(err, &unsafe):
+		return unsafeHints(unsafe)
+	case err.Store == keychain.StoreKeychain && errors.Is(err, keychain.ErrUnavailable):
+		return []string{"sfcred login --store file --help", "sfcred login --store pem --help"}
+	case errors.Is(err, keychain.ErrLocked) && err.Store != keychain.StoreKeychain:
+		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
+	case errors.Is(err, keychain.ErrTimeout):
+		return []string{"export SFCRED_TIMEOUT=60s"}
+	case errors.Is(err, keychain.ErrNotFound), errors.Is(err, keychain.ErrDamaged):
+		return []string{"sfcred login --replace --client-id CLIENT_ID --key KEY_FILE"}
+	}
+	return nil
+}
+
+// shellWord quotes a word for a shell where that is needed.
+func shellWord(word string) string {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-+:@%,=", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"sfcred/helper"
+)
+
+// stateFile is where what was learnt of clients is kept; false if there is no
+// place for it.
+func (p *program) stateFile() (helper.StateFile, bool) {
+	dir := p.dataDir()
+	return helper.StateFile(filepath.Join(dir, "state.json")), dir != ""
+}
+
+func (p *program) learnt(profile *helper.Profile) helper.Learnt {
+	state, ok := p.stateFile()
+	if !ok {
+		return helper.Learnt{}
+	}
+	return state.Learnt(profile)
+}
+
+// listed is a profile in a list.
+type listed struct {
+	Name          string     `json:"name"`
+	Default       bool       `json:"default"`
+	ClientID      string     `json:"client_id"`
+	Store         string     `json:"store"`
+	Hosts         []string   `json:"hosts"`
+	User          *string    `json:"user"`
+	ClientExpires *time.Time `json:"client_expires_at"`
+	TokenExpires  *time.Time `json:"token_expires_at"`
+}
+
+// list lists the profiles.
+func (p *program) list(c *cli.Context) error {
+	config, err := p.loadConfig()
+	if errors.Is(err, helper.ErrNoProfile) {
+		config, err = &helper.Config{}, nil
+	}
+	if err != nil {
+		return err
+	}
+	var failed error
+	if c.Bool("refresh") {
+		failed = p.refresh(c.Context, config)
+	}
+	profiles := make([]listed, 0, len(config.Profiles))
+	for _, name := range config.Names() {
+		profiles = append(profiles, p.listed(name, config))
+	}
+	if c.Bool("json") {
+		err = p.answerJSON(profiles)
+	} else {
+		err = p.printList(profiles)
+	}
+	return errors.Join(err, failed)
+}
+
+func (p *program) listed(name string, config *helper.Config) listed {
+	profile := config.Profiles[name]
+	known := p.learnt(profile)
+	l := listed{
+		Name: name, Default: config.Default == name,
+		ClientID: profile.ClientID, Store: profile.Store, Hosts: nonNil(profile.Hosts),
+		ClientExpires: jsonTime(firstTime(known.Expires, profile.Expires)),
+	}
+	if known.User != "" {
+		l.User = &known.User
+	}
+	if t, ok := p.source(*profile, nil).Cached(); ok {
+		l.TokenExpires = jsonTime(t.Expires)
+	}
+	return l
+}
+
+// printList prints a table for people.
+func (p *program) printList(profiles []listed) error {
+	if len(profiles) == 0 {
+		p.inform("no profile yet")
+		p.say("hint", "sfcred login --client-id CLIENT_ID --key KEY_FILE")
+		return nil
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tCLIENT\tSTORE\tUSER\tCLIENT EXPIRES\tTOKEN")
+	for _, l := range profiles {
+		name, user := l.Name, "-"
+		if l.Default {
+			name += " *"
+		}
+		if l.User != nil {
+			user = *l.User
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", name, l.ClientID, l.Store, user, expiryWords(l.ClientExpires, "-"), expiryWords(l.TokenExpires, "none"))
+	}
+	w.Flush()
+	return p.answer(b.String())
+}
+
+// expiryWords says how long something lasts.
+func expiryWords(at *time.Time, unknown string) string {
+	if at == nil {
+		return unknown
+	}
+	left := time.Until(*at)
+	switch {
+	case left <= 0:
+		return "expired"
+	case left < time.Hour:
+		return fmt.Sprintf("in %dm%02ds", int(left.Minutes()), int(left.Seconds())%60)
+	case left < 48*time.Hour:
+		return fmt.Sprintf("in %d hours", int(left.Hours()))
+	}
+	return fmt.Sprintf("in %d days", int(left.Hours()/24))
+}
+
+// refresh asks the servers of all profiles when the clients expire.
+func (p *program) refresh(ctx context.Context, config *helper.Config) error {
+	var failed error
+	for _, name := range config.Names() {
+		if err := p.refreshOne(ctx, config, name); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("profile %q: %w", name, err))
+		}
+	}
+	return failed
+}
+
+func (p *program) refreshOne(ctx context.Context, config *helper.Config, name string) error {
+	profile, err := p.chooseFrom(config, name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := p.deadline(ctx)
+	defer cancel()
+	s := p.source(profile.Profile, profile.open)
+	t, err := s.Token(ctx, helper.Want{MinTTL: time.Minute})
+	if err != nil {
+		return err
+	}
+	found := &checked{token: t, user: t.User(), source: s}
+	if found.expires, err = s.ClientExpiry(ctx, t); errors.Is(err, helper.ErrNoAPI) {
+		err = nil
+	}
+	p.learn(&profile.Profile, found)
+	return err
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"sfcred/helper"
+	"sfcred/keychain"
+	"sfcred/keychain/disk"
+	"sfcred/keychain/jose"
+)
+
+// maxKeyInput is one byte more than jose.Parse takes, so that it says so.
+const maxKeyInput = 64<<10 + 1
+
+// readKey reads the key that the login is about, and fills in what of the
+// profile depends on it.
+func (l *loginRun) readKey() (*jose.Key, error) {
+	text, from, err := l.keyText()
+	if err != nil {
+		return nil, err
+	}
+	file, err := jose.Parse(text, l.keyPassphrase(from))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", from, err)
+	}
+	p := &l.profile
+	if err := l.clientID(file.ClientID); err != nil {
+		return nil, err
+	}
+	p.Fingerprint, p.KID = file.Key.Fingerprint(), file.KeyID
+	fit := jose.Algorithms(file.Key.Public())
+	switch {
+	case l.c.IsSet("alg"):
+		if !slices.Contains(fit, p.Alg) {
+			return nil, &usageError{text: fmt.Sprintf("--alg %s does not fit the key; what fits is %s", p.Alg, strings.Join(fit, ", "))}
+		}
+	case file.Alg != "":
+		p.Alg = file.Alg
+	case !slices.Contains(fit, p.Alg):
+		p.Alg = fit[0]
+	}
+	return file.Key, nil
+}
+
+// keyText reads the key from the file, standard input or the terminal, and
+// says where it came from.
+func (l *loginRun) keyText() (text []byte, from string, err error) {
+	path := l.c.String("key")
+	switch {
+	case path == "" || path == "-" && isTerminal(l.stdin):
+		text, err = l.pastedKey()
+		return text, "pasted key", err
+	case path == "-":
+		text, err = io.ReadAll(io.LimitReader(l.stdin, maxKeyInput))
+		if err != nil {
+			return nil, "", fmt.Errorf("read the key from standard input: %w", err)
+		}
+		return text, "key on standard input", nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", fmt.Errorf("read the key: %w", err)
+	}
+	defer f.Close()
+	text, err = io.ReadAll(io.LimitReader(f, maxKeyInput))
+	if err != nil {
+		return nil, "", fmt.Errorf("read the key: %w", err)
+	}
+	l.warnOpen(path, f)
+	return text, fmt.Sprintf("key file %s", path), nil
+}
+
+// warnOpen tells that others can read the file the key comes from.
+func (l *loginRun) warnOpen(path string, f *os.File) {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return
+	}
+	if _, modes := disk.Owner(info); modes && info.Mode().Perm()&0o077 != 0 && !l.c.Bool("delete-source") && l.profile.Store != keychain.StorePEM {
+		l.program.warn(fmt.Sprintf("key file %s can be read by others (mode %04o), and still holds the key", path, info.Mode().Perm()))
+	}
+}
+
+func isTerminal(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// pastedKey asks for the key on the terminal: a PEM or JWK, or its file.
+func (l *loginRun) pastedKey() ([]byte, error) {
+	tty, err := openTerminal()
+	if err != nil {
+		return nil, &usageError{text: "no key: " + err.Error(), hints: []string{"sfcred login --client-id CLIENT_ID --key KEY_FILE"}}
+	}
+	defer tty.close()
+	if l.profile.ClientID == "" {
+		// Asked first: it is what a person has at hand, and the key may carry it.
+		if l.profile.ClientID, err = tty.ask(l.c.Context, "client ID (empty if the key carries it):"); err != nil {
+			return nil, err
+		}
+	}
+	text, err := tty.secret(l.c.Context, "private key (paste PEM or JWK, or type its file's name; it is not shown):", wholeKey)
+	if err != nil {
+		return nil, err
+	}
+	name := strings.TrimSpace(string(text))
+	if strings.ContainsAny(name, "\n{-") && !strings.Contains(name, "/") || len(name) > 4096 {
+		return text, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return text, nil // no file: the parser says what it is not
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxKeyInput))
+}
+
+// wholeKey says whether what was pasted is all of it: a PEM with its END line,
+// JSON that closes, or a line that is neither.
+func wholeKey(text []byte) bool {
+	text = bytes.TrimSpace(text)
+	last := text[bytes.LastIndexByte(text, '\n')+1:]
+	switch {
+	case bytes.HasPrefix(text, []byte("{")):
+		return json.Valid(text) || len(text) > maxKeyInput
+	case bytes.Contains(text, []byte("-----BEGIN")):
+		return bytes.Contains(last, []byte("-----END")) || len(text) > maxKeyInput
+	}
+	// A client ID on the first line has the PEM behind it.
+	return helper.CheckClientID(string(text)) != nil || bytes.ContainsAny(text, "/.~") || len(text) == 0
+}
+
+// keyPassphrase asks for the passphrase of an encrypted key file.
+func (l *loginRun) keyPassphrase(from string) func() ([]byte, error) {
+	ask := l.stores.Passphrase
+	if ask == nil {
+		return nil
+	}
+	return func() ([]byte, error) { return ask(l.c.Context, false, from) }
+}
+
+// clientID decides on the client ID: the flag's, the file's, or the one that
+// the profile has.
+func (l *loginRun) clientID(inFile string) error {
+	p := &l.profile
+	switch {
+	case l.c.IsSet("client-id"):
+		if inFile != "" && inFile != p.ClientID {
+			l.program.warn(fmt.Sprintf("the key carries the client ID %s; --client-id %s is taken", inFile, p.ClientID))
+		}
+		return nil
+	case inFile != "":
+		p.ClientID = inFile
+		return nil
+	case p.ClientID != "":
+		return nil
+	}
+	missing := &usageError{text: "no client ID: the key does not carry one", hints: []string{l.again("--client-id CLIENT_ID")}}
+	tty, err := openTerminal()
+	if err != nil {
+		return missing
+	}
+	defer tty.close()
+	p.ClientID, err = tty.ask(l.c.Context, "client ID:")
+	if errors.Is(err, io.EOF) || err == nil && p.ClientID == "" {
+		return missing
+	}
+	return err
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"sfcred/keychain"
+)
+
+// passphraser gives the passphrase of a key, as keychain.Stores asks for it.
+type passphraser = func(ctx context.Context, confirm bool, what string) ([]byte, error)
+
+// passphraseFromFile reads the file that SFCRED_PASSPHRASE_FILE names; it is
+// nil where that is not set, so that a store knows there is nobody to ask.
+func (p *program) passphraseFromFile() passphraser {
+	path := p.env.passphraseFile
+	if path == "" {
+		return nil
+	}
+	return func(context.Context, bool, string) ([]byte, error) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, &keychain.Error{
+				Store:  keychain.StoreFile,
+				Reason: fmt.Sprintf("read SFCRED_PASSPHRASE_FILE: %v", err),
+				Err:    keychain.ErrLocked,
+			}
+		}
+		return bytes.TrimRight(text, "\r\n"), nil
+	}
+}
+
+// passphraseFromPerson asks on the terminal, once for all that is done with the
+// answer: no deadline that starts later then bounds the person.
+func (p *program) passphraseFromPerson() passphraser {
+	if ask := p.passphraseFromFile(); ask != nil {
+		return ask
+	}
+	if tty, err := openTerminal(); err != nil {
+		return nil
+	} else {
+		tty.close()
+	}
+	known := map[string][]byte{}
+	return func(ctx context.Context, confirm bool, what string) ([]byte, error) {
+		kind := "passphrase"
+		if confirm {
+			kind = "new passphrase"
+		}
+		if text, ok := known[kind]; ok {
+			return text, nil
+		}
+		text, err := p.askPassphrase(ctx, kind, confirm, what)
+		if err == nil {
+			known[kind] = text
+		}
+		return text, err
+	}
+}
+
+// askPassphrase asks for a passphrase, for a new one twice.
+func (p *program) askPassphrase(ctx context.Context, kind string, confirm bool, what string) ([]byte, error) {
+	tty, err := openTerminal()
+	if err != nil {
+		return nil, err
+	}
+	defer tty.close()
+	text, err := tty.secret(ctx, fmt.Sprintf("%s of %s:", kind, what), nil)
+	if err != nil || !confirm {
+		return text, err
+	}
+	again, err := tty.secret(ctx, "the same again:", nil)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(text, again) {
+		return nil, errors.New("the two passphrases differ")
+	}
+	return text, nil
+}

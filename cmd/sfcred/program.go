@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"sfcred/helper"
+	"sfcred/keychain"
+	"sfcred/keychain/disk"
+)
+
+// program is one run of sfcred: where it reads and writes, and what it was
+// told.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	env            environment
+	began          time.Time
+	alias          string // the helper whose name it was called by, or ""
+
+	// the global flags, or their variables
+	profile, config string
+	timeout         time.Duration
+	verbose         bool
+}
+
+func newProgram(began time.Time) *program {
+	return &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: readEnvironment(), began: began}
+}
+
+// run does what the command line says and returns the exit code.
+func (p *program) run(ctx context.Context, args []string) int {
+	app := p.app()
+	words := args[1:]
+	if p.alias = aliasOf(args[0]); p.alias != "" {
+		words = append([]string{"helper", p.alias}, words...)
+	}
+	arranged, err := arrange(app, words)
+	if err == nil {
+		err = app.RunContext(ctx, arranged)
+	}
+	var bare *bareError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &bare):
+		p.usage(ctx, bare.path)
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		err = errors.New("interrupted")
+	}
+	return p.fail(err)
+}
+
+// usage prints a group's help where errors go.
+func (p *program) usage(ctx context.Context, path []string) {
+	app := p.app()
+	app.Writer = p.stderr
+	_ = app.RunContext(ctx, append(append([]string{app.Name}, path...), "--help"))
+}
+
+// aliasOf is the helper that a binary of that name is (DESIGN: other names).
+func aliasOf(arg0 string) string {
+	name := strings.TrimSuffix(filepath.Base(arg0), ".exe")
+	if tool, ok := strings.CutPrefix(name, "sfcred-"); ok && tool == "kubectl" {
+		return tool
+	}
+	return ""
+}
+
+// before reads the global flags and their variables.
+func (p *program) before(c *cli.Context) error {
+	if p.alias != "" {
+		if err := p.checkAlias(c); err != nil {
+			return err
+		}
+	}
+	p.profile = firstOf(c.String("profile"), p.env.profile)
+	p.config = firstOf(c.String("config"), p.env.config)
+	var err error
+	if p.timeout, err = parseDuration(firstOf(c.String("timeout"), p.env.timeout, "8s")); err != nil || p.timeout == 0 {
+		return &usageError{text: fmt.Sprintf("timeout %q: not a duration such as 8s", firstOf(c.String("timeout"), p.env.timeout))}
+	}
+	p.verbose = c.Bool("verbose")
+	if text := p.env.verbose; text != "" && !p.verbose {
+		if p.verbose, err = strconv.ParseBool(text); err != nil {
+			return &usageError{text: fmt.Sprintf("SFCRED_VERBOSE=%s: neither true nor false", text)}
+		}
+	}
+	return nil
+}
+
+// checkAlias holds a helper that was called by its own name to being nothing
+// else: an allow-list that names it must not have allowed more.
+func (p *program) checkAlias(c *cli.Context) error {
+	switch {
+	case c.IsSet("config"):
+		return &usageError{text: "--config is refused under this name"}
+	case p.env.config != "":
+		return &usageError{text: "SFCRED_CONFIG is refused under this name", hints: []string{"unset SFCRED_CONFIG"}}
+	}
+	return nil
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// parseDuration reads Go's form, or a plain number of seconds.
+func parseDuration(text string) (time.Duration, error) {
+	if n, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(n) * time.Second, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is not a duration such as 90s, 10m or 8h", text)
+	}
+	return d, nil
+}
+
+// deadline gives an answer's context.
+func (p *program) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, p.timeout)
+}
+
+// configFile is the config file, or why there is none.
+func (p *program) configFile() (helper.ConfigFile, error) {
+	path, err := p.configPath()
+	if err != nil {
+		return "", fmt.Errorf("config file: %w", err)
+	}
+	return helper.ConfigFile(path), nil
+}
+
+// source gives the tokens of a profile.
+func (p *program) source(profile helper.Profile, open opener) *helper.Source {
+	s := &helper.Source{
+		Profile:   profile,
+		Signer:    open,
+		CacheDir:  p.cacheDir(),
+		Proxy:     http.ProxyFromEnvironment,
+		UserAgent: "sfcred", // no version: finding it costs the warm path
+		Warn:      p.warn,
+		Trace:     p.trace,
+	}
+	if p.env.caFile != "" {
+		s.CAFiles = []string{p.env.caFile}
+	}
+	return s
+}
+
+// cacheDir is where tokens are kept. The runtime directory is in memory and
+// goes with the session; it must be the user's own, as its specification says.
+func (p *program) cacheDir() string {
+	if runtime.GOOS == "windows" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return ""
+		}
+		return filepath.Join(dir, "sfcred", "cache")
+	}
+	if dir := p.env.runtimeDir; dir != "" && ownAndClosed(dir) {
+		return filepath.Join(dir, "sfcred")
+	}
+	return filepath.Join(os.TempDir(), "sfcred-"+strconv.Itoa(os.Getuid()))
+}
+
+// stores are the key stores as this process can reach them.
+func (p *program) stores() *keychain.Stores {
+	s := &keychain.Stores{Bus: p.env.bus, Passphrase: p.passphraseFromFile()}
+	if dir := p.dataDir(); dir != "" {
+		s.Dir = filepath.Join(dir, "keys")
+	}
+	return s
+}
+
+// ownAndClosed says whether a directory is the user's and closed to others.
+func ownAndClosed(dir string) bool {
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	uid, ok := disk.Owner(info)
+	return ok && uid == os.Geteuid() && info.Mode().Perm()&0o077 == 0
+}

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"sfcred/helper"
+	"sfcred/integrations/kubectl"
+)
+
+func setupKubectlFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "write", Usage: "let kubectl write the entry into its configuration"},
+		&cli.BoolFlag{Name: "remove", Usage: "let kubectl take the entry out again"},
+		&cli.StringFlag{Name: "user", Usage: "call the entry `NAME` [sfcred-PROFILE]"},
+	}
+}
+
+// setupKubectl connects kubectl: prints the entry, or has kubectl write it.
+func (p *program) setupKubectl(c *cli.Context) error {
+	profile, err := p.choose()
+	if err != nil {
+		return err
+	}
+	if profile.name == envName && p.env.clientID != "" {
+		return &usageError{text: "the profile from SFCRED_ variables cannot be set up: kubectl would not have them", hints: []string{"sfcred login --help"}}
+	}
+	if c.Bool("write") && c.Bool("remove") {
+		return &usageError{text: "--write and --remove exclude each other"}
+	}
+	link, err := findLink(kubectl.Helper)
+	if err != nil {
+		return err
+	}
+	s := kubectlSetup{p, profile, link, p.kubectlEntry(profile, link, c.String("user"))}
+	switch {
+	case c.Bool("write"):
+		return s.write(c.Context)
+	case c.Bool("remove"):
+		return s.remove(c.Context)
+	}
+	return s.print()
+}
+
+// kubectlEntry is what kubectl is to call. With a config file in a place of its
+// own it cannot be the helper's own name, which takes no --config.
+func (p *program) kubectlEntry(profile *chosen, link helperLink, user string) kubectl.Entry {
+	e := kubectl.Entry{
+		User:    firstOf(user, "sfcred-"+profile.name),
+		Command: link.command(),
+		Args:    []string{"--profile", profile.name},
+	}
+	if p.config != "" {
+		if path, err := filepath.Abs(p.config); err == nil {
+			e.Command = link.program
+			e.Args = []string{"helper", "kubectl", "--config", path, "--profile", profile.name}
+		}
+	}
+	return e
+}
+
+// kubectlSetup is one setup of kubectl.
+type kubectlSetup struct {
+	*program
+	profile *chosen
+	link    helperLink
+	entry   kubectl.Entry
+}
+
+func (s kubectlSetup) linked() bool { return s.config == "" }
+
+// print gives the entry, and what else there is to do, as a kubeconfig.
+func (s kubectlSetup) print() error {
+	var b strings.Builder
+	if s.linked() && !s.link.stands() {
+		fmt.Fprintf(&b, "# first: ln -s %s %s\n", filepath.Base(s.link.program), s.link.path)
+	}
+	fmt.Fprintf(&b, "# kubectl config set-context --current --user=%s\n", s.entry.User)
+	b.WriteString(s.entry.YAML())
+	return s.answer(b.String())
+}
+
+// write makes the link and has kubectl write the entry. Where kubectl cannot,
+// the entry is printed, so that a person can.
+func (s kubectlSetup) write(ctx context.Context) error {
+	version, err := s.kubectl(ctx, kubectl.VersionCommand())
+	if err == nil {
+		err = kubectl.ParseVersion(version)
+	}
+	if err != nil {
+		return errors.Join(err, s.print())
+	}
+	view, err := s.view(ctx)
+	if err != nil {
+		return err
+	}
+	if view.Has(s.entry.User) && !view.Ours(s.entry.User) {
+		return fmt.Errorf("kubectl's configuration has a user %q that is not sfcred's; give another name with --user", s.entry.User)
+	}
+	if s.linked() {
+		if err := s.link.make(); err != nil {
+			return err
+		}
+	}
+	if _, err := s.kubectl(ctx, s.entry.SetCommand()); err != nil {
+		return err
+	}
+	s.inform("kubectl's user %q gets its tokens from profile %q", s.entry.User, s.profile.name)
+	s.adviseHosts(view)
+	s.say("hint", "kubectl config set-context --current --user="+s.entry.User)
+	return nil
+}
+
+// adviseHosts warns where no cluster of the kubeconfig could get a token.
+func (s kubectlSetup) adviseHosts(view kubectl.View) {
+	var foreign []string
+	for _, server := range view.Servers() {
+		u, err := s.profile.CheckHost(server)
+		if err == nil {
+			return
+		}
+		if u, err = helper.ParseURL(server); err == nil {
+			foreign = append(foreign, fmt.Sprintf("sfcred edit %s --host +%s", s.profile.name, u.Host))
+		}
+	}
+	if len(foreign) > 0 {
+		s.warn("none of kubectl's clusters is among the profile's hosts, so none gets a token")
+	}
+	for _, hint := range foreign {
+		s.say("hint", hint)
+	}
+}
+
+// remove has kubectl take the entry out, and the link where nothing needs it.
+func (s kubectlSetup) remove(ctx context.Context) error {
+	view, err := s.view(ctx)
+	if err != nil {
+		return err
+	}
+	if view.Has(s.entry.User) {
+		if !view.Ours(s.entry.User) {
+			return fmt.Errorf("kubectl's user %q is not sfcred's; it stays", s.entry.User)
+		}
+		if _, err := s.kubectl(ctx, s.entry.UnsetCommand()); err != nil {
+			return err
+		}
+	}
+	if s.linked() && !view.OthersOurs(s.entry.User) {
+		if err := s.link.remove(); err != nil {
+			return err
+		}
+	}
+	s.inform("kubectl has no user %q from sfcred", s.entry.User)
+	return nil
+}
+
+func (s kubectlSetup) view(ctx context.Context) (kubectl.View, error) {
+	output, err := s.kubectl(ctx, kubectl.ViewCommand())
+	if err != nil {
+		return kubectl.View{}, err
+	}
+	return kubectl.ParseView(output)
+}
+
+// kubectl runs kubectl and gives what it printed.
+func (s kubectlSetup) kubectl(ctx context.Context, args []string) ([]byte, error) {
+	ctx, cancel := s.deadline(ctx)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, "kubectl", args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	s.trace("kubectl " + strings.Join(args, " "))
+	if err := cmd.Run(); err != nil {
+		if text := strings.TrimSpace(stderr.String()); text != "" {
+			return nil, fmt.Errorf("run kubectl %s: %w: %s", strings.Join(args[:2], " "), err, text)
+		}
+		return nil, fmt.Errorf("run kubectl %s: %w", strings.Join(args[:2], " "), err)
+	}
+	return stdout.Bytes(), nil
+}
+
+// helperLink is a helper's own name for the program.
+type helperLink struct {
+	program string // sfcred as the user calls it
+	path    string // where the link is or would be
+	onPath  bool   // whether its bare name finds it
+}
+
+// findLink says where the link of that name is or belongs: beside sfcred as it
+// is found in PATH, since that name outlives an upgrade, which the file behind
+// it may not.
+func findLink(name string) (helperLink, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return helperLink{}, fmt.Errorf("find sfcred itself: %w", err)
+	}
+	if found, err := exec.LookPath("sfcred"); err == nil && sameFile(found, program) {
+		program = found
+	}
+	path := filepath.Join(filepath.Dir(program), name)
+	if strings.HasSuffix(program, ".exe") {
+		path += ".exe"
+	}
+	found, err := exec.LookPath(name)
+	return helperLink{program, path, err == nil && sameFile(found, program) || inPath(filepath.Dir(path))}, nil
+}
+
+func inPath(dir string) bool {
+	for _, d := range filepath.SplitList(os.Getenv("PATH")) {
+		if d == dir {
+			return true
+		}
+	}
+	return false
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
+// command is what a tool's configuration should say.
+func (l helperLink) command() string {
+	if l.onPath {
+		return strings.TrimSuffix(filepath.Base(l.path), ".exe")
+	}
+	return l.path
+}
+
+func (l helperLink) stands() bool { return sameFile(l.path, l.program) }
+
+// make makes the link; what is in its place stays, unless it is the link.
+func (l helperLink) make() error {
+	if l.stands() {
+		return nil
+	}
+	if _, err := os.Lstat(l.path); err == nil {
+		return fmt.Errorf("make the link %s: something else is there", l.path)
+	}
+	if strings.HasSuffix(l.path, ".exe") { // links need a right on Windows that few have
+		data, err := os.ReadFile(l.program)
+		if err != nil {
+			return fmt.Errorf("copy sfcred to %s: %w", l.path, err)
+		}
+		return os.WriteFile(l.path, data, 0o755)
+	}
+	if err := os.Symlink(filepath.Base(l.program), l.path); err != nil {
+		return &hintedError{
+			fmt.Errorf("make the link: %w", err),
+			[]string{fmt.Sprintf("sudo ln -s %s %s", filepath.Base(l.program), l.path)},
+		}
+	}
+	return nil
+}
+
+// remove takes the link away, if it is one to sfcred, or our copy on Windows.
+func (l helperLink) remove() error {
+	info, err := os.Lstat(l.path)
+	ours := err == nil && (info.Mode()&os.ModeSymlink != 0 && l.stands() || strings.HasSuffix(l.path, ".exe"))
+	if !ours {
+		return nil
+	}
+	if err := os.Remove(l.path); err != nil {
+		return fmt.Errorf("remove the link: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"sfcred/helper"
+	"sfcred/keychain"
+	"sfcred/keychain/jose"
+)
+
+// status shows one profile on one screen, without the network.
+func (p *program) status(c *cli.Context) error {
+	profile, err := p.named(c.Args().First())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := p.deadline(c.Context)
+	defer cancel()
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-14s  %s\n", name, oneLine(fmt.Sprintf(format, args...)))
+	}
+	config, err := p.loadConfig()
+	if err != nil {
+		config = &helper.Config{} // the profile came from variables
+	}
+	isDefault := ""
+	if config.Default == profile.name {
+		isDefault = " (default)"
+	}
+	known := p.learnt(&profile.Profile)
+	line("profile", "%s%s", profile.name, isDefault)
+	line("client", "%s", profile.ClientID)
+	line("client expires", "%s", expiryWords(jsonTime(firstTime(known.Expires, profile.Expires)), "unknown"))
+	line("user", "%s", firstOf(known.User, "unknown"))
+	line("token URL", "%s", profile.TokenURL)
+	line("API", "%s", firstOf(profile.APIURL, "none"))
+	line("hosts", "%s", firstOf(strings.Join(profile.Hosts, ", "), "none, so helpers get no token"))
+	line("key", "%s", p.keyWords(ctx, profile))
+	line("token", "%s", p.tokenWords(profile))
+	if path, err := p.configPath(); err == nil {
+		line("config", "%s", path)
+	}
+	if profile.Cache == "none" {
+		line("cache", "none")
+	} else {
+		line("cache", "%s", p.cacheDir())
+	}
+	if orphans := config.Orphans(); len(orphans) > 0 {
+		line("orphaned keys", "%d, to be removed with: sfcred remove --orphans", len(orphans))
+	}
+	return p.answer(b.String())
+}
+
+// keyWords says where the key is and whether it can be used now.
+func (p *program) keyWords(ctx context.Context, profile *chosen) string {
+	where := storeWords(&profile.Profile)
+	if profile.Store == "" {
+		where = "in SFCRED_PRIVATE_KEY"
+		if p.env.privateKeyFile != "" {
+			where = "in " + p.env.privateKeyFile
+		}
+	}
+	signer, err := profile.open(ctx)
+	if errors.Is(err, keychain.ErrLocked) && profile.Store == keychain.StoreFile {
+		return fmt.Sprintf("%s, %s", where, profile.Fingerprint)
+	}
+	if err != nil {
+		return fmt.Sprintf("%s: %v", where, err)
+	}
+	fingerprint, err := jose.Fingerprint(signer.Public())
+	if err != nil {
+		return fmt.Sprintf("%s: %v", where, err)
+	}
+	words := fmt.Sprintf("%s, %s", where, fingerprint)
+	if profile.Fingerprint != "" && profile.Fingerprint != fingerprint {
+		words += ", which is another key than at login"
+	}
+	return words
+}
+
+func (p *program) tokenWords(profile *chosen) string {
+	t, ok := p.source(profile.Profile, nil).Cached()
+	if !ok {
+		return "none cached"
+	}
+	return fmt.Sprintf("cached, valid for %s", time.Until(t.Expires).Round(time.Second))
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"sfcred/helper"
+)
+
+// tokenFlags are those of every command that gives a token.
+func tokenFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "url", Usage: "answer only if the token may go to this `URL`"},
+		minTTLFlag(),
+		&cli.BoolFlag{Name: "force", Usage: "get a new token, whatever the cache holds"},
+	}
+}
+
+func minTTLFlag() cli.Flag {
+	return &cli.StringFlag{Name: "min-ttl", Value: "60s", Usage: "how long the token must last at least, as a `DURATION` (at most half of its life is asked for)"}
+}
+
+// want reads the flags that say what token is wanted.
+func (p *program) want(c *cli.Context) (helper.Want, error) {
+	min, err := parseDuration(c.String("min-ttl"))
+	if err != nil {
+		return helper.Want{}, &usageError{text: "--min-ttl: " + err.Error()}
+	}
+	return helper.Want{MinTTL: min, Force: c.Bool("force"), Since: p.began}, nil
+}
+
+// askedToken gives the token that a command line asks for.
+func (p *program) askedToken(c *cli.Context) (*chosen, helper.Token, error) {
+	want, err := p.want(c)
+	if err != nil {
+		return nil, helper.Token{}, err
+	}
+	profile, err := p.choose()
+	if err != nil {
+		return nil, helper.Token{}, err
+	}
+	if c.IsSet("url") {
+		if _, err := profile.CheckHost(c.String("url")); err != nil {
+			return nil, helper.Token{}, profile.foreign(err)
+		}
+	}
+	t, err := p.tokenOf(c.Context, profile, want)
+	return profile, t, err
+}
+
+// tokenOf gives a profile's token within the deadline.
+func (p *program) tokenOf(ctx context.Context, profile *chosen, want helper.Want) (helper.Token, error) {
+	ctx, cancel := p.deadline(ctx)
+	defer cancel()
+	t, err := p.source(profile.Profile, profile.open).Token(ctx, want)
+	if err != nil {
+		return helper.Token{}, fmt.Errorf("profile %q: %w", profile.name, err)
+	}
+	return t, nil
+}
+
+// foreign says whose hosts a URL is not on.
+func (c *chosen) foreign(err error) error { return &foreignError{c, err} }
+
+// foreignError is a refused host, with the profile that could name it.
+type foreignError struct {
+	profile *chosen
+	error
+}
+
+func (e *foreignError) Error() string { return fmt.Sprintf("profile %q: %v", e.profile.name, e.error) }
+func (e *foreignError) Unwrap() error { return e.error }
+
+// token prints the access token.
+func (p *program) token(c *cli.Context) error {
+	profile, t, err := p.askedToken(c)
+	if err != nil {
+		return err
+	}
+	if !c.Bool("json") {
+		return p.answer(t.Value + "\n")
+	}
+	answer := struct {
+		AccessToken string     `json:"access_token"`
+		TokenType   string     `json:"token_type"`
+		ExpiresAt   *time.Time `json:"expires_at"`
+		Profile     string     `json:"profile"`
+		Hosts       []string   `json:"hosts"`
+	}{t.Value, "Bearer", jsonTime(t.Expires), profile.name, nonNil(profile.Hosts)}
+	return p.answerJSON(answer)
+}
+
+// header prints the HTTP header with the token.
+func (p *program) header(c *cli.Context) error {
+	_, t, err := p.askedToken(c)
+	if err != nil {
+		return err
+	}
+	line := t.Value
+	if !c.Bool("raw") {
+		line = "Bearer " + line
+	}
+	if !c.Bool("value") {
+		line = "Authorization: " + line
+	}
+	return p.answer(line + "\n")
+}
+
+// assertion prints a fresh client assertion.
+func (p *program) assertion(c *cli.Context) error {
+	profile, err := p.choose()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := p.deadline(c.Context)
+	defer cancel()
+	text, err := p.source(profile.Profile, profile.open).Assertion(ctx)
+	if err != nil {
+		return fmt.Errorf("profile %q: %w", profile.name, err)
+	}
+	return p.answer(text + "\n")
+}
+
+func (p *program) answerJSON(v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	return p.answer(string(text) + "\n")
+}
+
+// jsonTime is RFC 3339 in UTC and whole seconds, rounded down, or null.
+func jsonTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
+
+func nonNil(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}

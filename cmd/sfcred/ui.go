@@ -1,0 +1,72 @@
+package main
+
+// What sfcred says, and where.
+//
+// Standard output carries the answer: what a protocol asks for, a token, a
+// report. It is built whole and written once. On failure it is empty, or holds
+// the protocol's own word for failure.
+//
+// Everything said to people goes to standard error, a line at a time, in lower
+// case and without a full stop:
+//
+//	sfcred: error: what was being done to what: why it failed
+//	sfcred: warning: what is not as it should be, though the answer is right
+//	sfcred: hint: a command that can be pasted
+//	sfcred: what was done (login and its like, and --verbose)
+//
+// Success is silent unless a person asked. No secret, and no text of others
+// with control characters in it, reaches a terminal.
+
+import (
+	"fmt"
+	"strings"
+)
+
+func (p *program) say(kind, text string) {
+	prefix := "sfcred: "
+	if kind != "" {
+		prefix += kind + ": "
+	}
+	// One write a line, so that lines of processes side by side stay whole.
+	fmt.Fprintf(p.stderr, "%s%s\n", prefix, oneLine(text))
+}
+
+func (p *program) inform(format string, args ...any) { p.say("", fmt.Sprintf(format, args...)) }
+func (p *program) warn(text string)                  { p.say("warning", text) }
+
+func (p *program) trace(text string) {
+	if p.verbose {
+		p.say("", text)
+	}
+}
+
+// fail tells a person of an error and gives the exit code that goes with it.
+func (p *program) fail(err error) int {
+	if text := err.Error(); text != "" {
+		p.say("error", text)
+	}
+	for _, hint := range p.hints(err) {
+		p.say("hint", hint)
+	}
+	return exitCode(err)
+}
+
+// answer writes the whole of a command's answer to standard output.
+func (p *program) answer(text string) error {
+	if _, err := fmt.Fprint(p.stdout, text); err != nil {
+		return fmt.Errorf("write the answer: %w", err)
+	}
+	return nil
+}
+
+// oneLine makes a line of what a library or a server may have said in several,
+// and drops what could steer a terminal.
+func oneLine(text string) string {
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, strings.Join(lines, "; "))
+}
