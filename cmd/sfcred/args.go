@@ -168,13 +168,14 @@ func (l *line) arranged() ([]string, error) {
 	switch {
 	case len(l.path) == 0 && slices.Contains(l.global, "--version"):
 		return []string{l.app.Name, "version"}, nil
-	case len(l.path) > 0 && l.path[0] == "help" && !l.help:
+	case len(l.path) > 0 && l.path[0] == "help":
 		return arrange(l.app, append(slices.Clone(l.args), "--help"))
 	}
-	if !l.help {
-		if err := l.checkArity(); err != nil {
-			return nil, err
-		}
+	if l.help {
+		return slices.Concat([]string{l.app.Name}, l.path, []string{"--help"}), nil
+	}
+	if err := l.checkArity(); err != nil {
+		return nil, err
 	}
 	return slices.Concat([]string{l.app.Name}, l.global, l.path, l.flags, []string{"--"}, l.args), nil
 }

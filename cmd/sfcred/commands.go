@@ -1,12 +1,6 @@
 package main
 
-import (
-	"fmt"
-
-	"github.com/urfave/cli/v2"
-
-	"sfcred/helper"
-)
+import "github.com/urfave/cli/v2"
 
 // app is the tree of commands. Whatever the library would print, or end the
 // process for, by itself is turned off: see arrange.
@@ -17,6 +11,7 @@ func (p *program) app() *cli.App {
 		UsageText:                 "sfcred [flags] COMMAND [flags] [NAME]",
 		Writer:                    p.stdout,
 		ErrWriter:                 p.stderr,
+		CustomAppHelpTemplate:     appHelp,
 		HideVersion:               true,
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true,
@@ -28,8 +23,8 @@ func (p *program) app() *cli.App {
 			&cli.StringFlag{Name: "profile", Aliases: []string{"p"}, Usage: "use the profile `NAME` [SFCRED_PROFILE]"},
 			&cli.StringFlag{Name: "config", Usage: "use the config `FILE` [SFCRED_CONFIG]"},
 			&cli.StringFlag{Name: "timeout", Usage: "give an answer within this `DURATION` [SFCRED_TIMEOUT, 8s]"},
-			&cli.BoolFlag{Name: "verbose", Usage: "say what is being done [SFCRED_VERBOSE]"},
-			&cli.BoolFlag{Name: "version", Usage: "print the version"},
+			&cli.BoolFlag{Name: "verbose", Usage: "say what is being done [SFCRED_VERBOSE]", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true},
 			cli.HelpFlag, // not added by the library to an app with a help command of its own
 		},
 		Commands: p.commands(),
@@ -44,6 +39,7 @@ func seal(commands []*cli.Command) {
 	for _, c := range commands {
 		c.OnUsageError = onUsageError
 		c.HideHelpCommand = true
+		c.CustomHelpTemplate = commandHelp
 		for _, f := range c.Flags {
 			if b, ok := f.(*cli.BoolFlag); ok {
 				b.DisableDefaultText = true
@@ -140,10 +136,32 @@ func (p *program) commands() []*cli.Command {
 	}
 }
 
-// profileWords is how a profile is named in a command, for hints.
-func profileWords(name string, config *helper.Config) string {
-	if config != nil && config.Default == name {
-		return ""
-	}
-	return fmt.Sprintf(" --profile %s", name)
-}
+// appHelp and commandHelp are what help prints (text/template, as the library
+// wants it).
+const (
+	appHelp = `{{.Name}} {{.Usage}}
+
+USAGE:
+   {{.UsageText}}
+
+COMMANDS:{{range .VisibleCategories}}
+   {{.Name}}:{{range .VisibleCommands}}
+     {{join .Names ", "}}{{"\t"}}{{.Usage}}{{end}}{{end}}
+
+FLAGS, before or behind the command:{{range .VisibleFlags}}
+   {{.}}{{end}}
+
+For one command: sfcred COMMAND --help
+`
+	commandHelp = `{{.HelpName}}: {{.Usage}}
+
+USAGE:
+   {{.HelpName}}{{if .VisibleCommands}} COMMAND{{end}} [flags]{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
+{{if .VisibleCommands}}
+COMMANDS:{{range .VisibleCommands}}
+   {{.Name}}{{"\t"}}{{.Usage}}{{end}}
+{{end}}
+FLAGS, and those of "sfcred --help":{{range .VisibleFlags}}
+   {{.}}{{end}}
+`
+)

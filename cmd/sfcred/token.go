@@ -21,7 +21,7 @@ func tokenFlags() []cli.Flag {
 }
 
 func minTTLFlag() cli.Flag {
-	return &cli.StringFlag{Name: "min-ttl", Value: "60s", Usage: "how long the token must last at least, as a `DURATION` (at most half of its life is asked for)"}
+	return &cli.StringFlag{Name: "min-ttl", Value: "60s", Usage: "the least `DURATION` that the token must last; at most half of its life counts"}
 }
 
 // want reads the flags that say what token is wanted.
