@@ -163,7 +163,7 @@ func (s *Source) readToken(a answer, began time.Time) (Token, error) {
 		return Token{}, &RefusedError{
 			Status:      a.status,
 			Code:        printable(body.Error),
-			Description: strings.TrimRight(printable(body.Description), ". "),
+			Description: printable(strings.TrimRight(body.Description, ". ")),
 			Skew:        s.skew(a),
 		}
 	case a.status != http.StatusOK:

@@ -299,7 +299,7 @@ func withoutSecrets(rawURL string) string {
 // printable cuts text of others short and replaces what could harm a terminal
 // or hide in a log: control bytes, and all that is not ASCII.
 func printable(s string) string {
-	const most = 200
+	const most = 300 // the service's generic refusal is 209 bytes
 	b := make([]byte, 0, min(len(s), most))
 	for _, c := range []byte(s) {
 		if len(b) == most {
