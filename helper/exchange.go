@@ -145,6 +145,9 @@ func (s *Source) post(ctx context.Context, do doer, assertion string) (Token, er
 	if err != nil {
 		return Token{}, err
 	}
+	// A server that repeats what it was sent would put a credential, good for
+	// minutes, into an error and the file of the remembered refusal.
+	a.body = bytes.ReplaceAll(a.body, []byte(assertion), []byte("(the assertion)"))
 	return s.readToken(a, began)
 }
 
