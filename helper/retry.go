@@ -31,7 +31,7 @@ func (s *Source) retry(ctx context.Context, f func() error) error {
 	for try := 1; ; try++ {
 		err := f()
 		wait, again := comeAgain(err)
-		if !again || try == tries {
+		if !again || try == tries || ctx.Err() != nil {
 			return err
 		}
 		wait = max(wait, pause/2+rand.N(pause/2+1))
@@ -56,7 +56,7 @@ func comeAgain(err error) (time.Duration, bool) {
 		return busy.after, true
 	}
 	var network *NetworkError
-	if !errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	if !errors.As(err, &network) {
 		return 0, false
 	}
 	// A certificate or a name that is wrong now is wrong in a second too.
