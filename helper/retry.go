@@ -80,7 +80,7 @@ func retryable(status int) bool {
 func retryAfter(h http.Header) time.Duration {
 	const most = 24 * time.Hour // longer is the same as never
 	text := h.Get("Retry-After")
-	if n, err := strconv.ParseUint(text, 10, 31); err == nil {
+	if n, err := strconv.ParseUint(text, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
 		return min(time.Duration(n)*time.Second, most)
 	}
 	at, err := http.ParseTime(text)
