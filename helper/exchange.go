@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -234,14 +235,14 @@ func (s *Source) roundTrip(do doer, req *http.Request) (answer, error) {
 	req.Header.Set("User-Agent", s.UserAgent)
 	resp, err := do(req)
 	if err != nil {
-		return answer{}, &NetworkError{Doing: doing, Err: withoutURL(err)}
+		return answer{}, &NetworkError{Doing: doing, Err: transportError{err}}
 	}
 	defer resp.Body.Close()
 	a := answer{doing: doing, status: resp.StatusCode, header: resp.Header}
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, answerLimit+1))
 	s.trace("%s: status %d, %d bytes", doing, a.status, len(a.body))
 	if err != nil {
-		return answer{}, &NetworkError{Doing: doing, Err: fmt.Errorf("read the answer: %w", withoutURL(err))}
+		return answer{}, &NetworkError{Doing: doing, Err: fmt.Errorf("read the answer: %w", transportError{err})}
 	}
 	if len(a.body) > answerLimit {
 		return answer{}, a.problem("is larger than 1 MiB")
@@ -249,14 +250,26 @@ func (s *Source) roundTrip(do doer, req *http.Request) (answer, error) {
 	return a, nil
 }
 
-// withoutURL takes off the wrapping that would say method and URL again.
-func withoutURL(err error) error {
+// transportError is an error of net/http in fewer words: without method and
+// URL, which ours has said, and without what the server sent, of which
+// net/http quotes what it could not read.
+type transportError struct{ err error }
+
+func (e transportError) Error() string {
+	err := e.err
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
 	}
-	return err
+	text := err.Error()
+	var certificate *tls.CertificateVerificationError // quotes names, and is needed whole
+	if !errors.As(err, &certificate) {
+		text, _, _ = strings.Cut(text, `"`)
+	}
+	return strings.TrimRight(printable(text), ": ")
 }
+
+func (e transportError) Unwrap() error { return e.err }
 
 // unexpected is the error for a status that is not OAuth's.
 func (a answer) unexpected() error {
