@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"sfcred/keychain/disk"
@@ -20,39 +22,53 @@ const cacheFileLimit = 64 << 10
 const refusalLife = 10 * time.Second
 
 // cacheKey names what a token depends on, so that two profiles of one client
-// share it and a changed setting does not. The parts are framed by JSON.
+// share it and a changed setting does not.
 func (p *Profile) cacheKey() string {
-	parts, err := json.Marshal([]string{p.ClientID, p.TokenURL, p.Audience, p.Scope, p.Alg})
-	if err != nil {
-		panic(err) // strings always encode
+	return digest(p.ClientID, p.TokenURL, p.Audience, p.Scope, p.Alg)
+}
+
+// digest is 128 bits of a hash over parts, each framed by its length.
+func digest(parts ...string) string {
+	var framed []byte
+	for _, part := range parts {
+		framed = strconv.AppendInt(framed, int64(len(part)), 10)
+		framed = append(framed, ':')
+		framed = append(framed, part...)
 	}
-	sum := sha256.Sum256(parts)
+	sum := sha256.Sum256(framed)
 	return hex.EncodeToString(sum[:16])
 }
 
-// cachedToken is a cache file; times are Unix nanoseconds, since whole seconds
-// could not tell which of two commands came first.
-type cachedToken struct {
-	AccessToken string `json:"access_token"`
-	Obtained    int64  `json:"obtained_at"`
-	Expires     int64  `json:"expires_at"`
-}
-
+// encode writes a cache file:
+//
+//	obtained SP expires SP digest LF
+//	token LF
+//
+// Times are Unix nanoseconds, since whole seconds could not tell which of two
+// commands came first. The digest is over all of it: a token with one wrong bit
+// looks like any other. It is not JSON because reading that takes longer than
+// all else that a warm answer does.
 func (t Token) encode() []byte {
-	b, err := json.Marshal(cachedToken{t.Value, t.Obtained.UnixNano(), t.Expires.UnixNano()})
-	if err != nil {
-		panic(err) // a string and two numbers always encode
-	}
-	return b
+	obtained := strconv.FormatInt(t.Obtained.UnixNano(), 10)
+	expires := strconv.FormatInt(t.Expires.UnixNano(), 10)
+	return []byte(obtained + " " + expires + " " + digest(obtained, expires, t.Value) + "\n" + t.Value + "\n")
 }
 
 // decodeToken reads a cache file. What is damaged is no token.
 func decodeToken(b []byte) (Token, bool) {
-	var c cachedToken
-	if json.Unmarshal(b, &c) != nil || !sendable(c.AccessToken) || c.Expires <= c.Obtained || c.Obtained <= 0 {
+	head, value, _ := strings.Cut(string(b), "\n")
+	obtained, rest, _ := strings.Cut(head, " ")
+	expires, sum, _ := strings.Cut(rest, " ")
+	value, whole := strings.CutSuffix(value, "\n")
+	if !whole || !sendable(value) || sum != digest(obtained, expires, value) {
 		return Token{}, false
 	}
-	return Token{Value: c.AccessToken, Obtained: time.Unix(0, c.Obtained), Expires: time.Unix(0, c.Expires)}, true
+	from, err := strconv.ParseInt(obtained, 10, 64)
+	until, err2 := strconv.ParseInt(expires, 10, 64)
+	if err != nil || err2 != nil || from <= 0 || until <= from {
+		return Token{}, false
+	}
+	return Token{Value: value, Obtained: time.Unix(0, from), Expires: time.Unix(0, until)}, true
 }
 
 // refusal is a remembered refusal, good for the key it was spoken for.

@@ -149,15 +149,16 @@ func (s *Source) Keep(t Token) {
 	}
 }
 
-// Cached gives the token in the cache, if it is still valid.
-func (s *Source) Cached() (Token, bool) {
+// Cached gives the token in the cache if it answers the request: the warm path.
+// It asks nobody, waits for nobody and says nothing.
+func (s *Source) Cached(want Want) (Token, bool) {
 	e, err := s.openEntry()
 	if err != nil {
 		return Token{}, false
 	}
 	defer e.close()
 	t, ok := e.token()
-	return t, ok && t.valid(s.clock())
+	return t, ok && s.serves(t, want)
 }
 
 // Forget drops what the cache holds for the profile.
