@@ -1,0 +1,33 @@
+package helper
+
+import (
+	"net/http"
+	"time"
+)
+
+// SetClock makes the source see another time than everybody else.
+func (s *Source) SetClock(now func() time.Time) { s.now = now }
+
+// SetDo replaces the network.
+func (s *Source) SetDo(do func(*http.Request) (*http.Response, error)) { s.do = do }
+
+// ReadToken judges a token endpoint's answer as the exchange does.
+func ReadToken(status int, header http.Header, body []byte, began time.Time) (Token, error) {
+	s := Source{now: func() time.Time { return began }}
+	return s.readToken(answer{doing: "post https://x.example/token", status: status, header: header, body: body}, began)
+}
+
+// The cache file's form, and what is asked of it.
+var (
+	DecodeToken = decodeToken
+	Encode      = Token.encode
+	Lasts       = Token.lasts
+	RetryAfter  = retryAfter
+	ParseExpiry = parseExpiresAt
+)
+
+// CacheKey is the name of the profile's cache files, without what follows the dot.
+func (p *Profile) CacheKey() string { return p.cacheKey() }
+
+// Text is the config file's text.
+func (c *Config) Text() ([]byte, error) { return c.text() }
