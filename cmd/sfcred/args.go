@@ -177,6 +177,8 @@ func (l *line) arranged() ([]string, error) {
 	if err := l.checkArity(); err != nil {
 		return nil, err
 	}
+	// The library prepares every command that it knows, each time.
+	l.app.Commands = slices.DeleteFunc(l.app.Commands, func(c *cli.Command) bool { return c.Name != l.path[0] })
 	return slices.Concat([]string{l.app.Name}, l.global, l.path, l.flags, []string{"--"}, l.args), nil
 }
 

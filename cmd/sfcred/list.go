@@ -77,7 +77,7 @@ func (p *program) listed(name string, config *helper.Config) listed {
 	if known.User != "" {
 		l.User = &known.User
 	}
-	if t, ok := p.source(*profile, nil).Cached(); ok {
+	if t, ok := p.source(*profile, nil).Cached(helper.Want{}); ok {
 		l.TokenExpires = jsonTime(t.Expires)
 	}
 	return l

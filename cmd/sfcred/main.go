@@ -19,12 +19,10 @@ import (
 )
 
 func main() {
-	began := time.Now()
-	ctx, stop := untilSignal()
-	code := newProgram(began).run(ctx, os.Args)
-	stop()
+	p := newProgram(time.Now())
+	code := p.run(context.Background(), os.Args)
 	var sig signalError
-	if code != exitOK && errors.As(context.Cause(ctx), &sig) {
+	if code != exitOK && errors.As(p.caught, &sig) {
 		dieBy(sig.Signal)
 	}
 	os.Exit(code)
@@ -35,22 +33,33 @@ type signalError struct{ os.Signal }
 
 func (e signalError) Error() string { return e.String() }
 
-// untilSignal gives a context that a person's or a supervisor's wish to stop
-// ends, so that what was begun is cleaned up.
-func untilSignal() (context.Context, func()) {
-	// A write to a closed pipe must come back as an error, not end the process
-	// without a word. With a channel, unlike Ignore, children keep the default.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+// untilSignal gives a context that also ends when a person or a supervisor
+// wishes the program to stop, so that what was begun is cleaned up. It is for
+// what takes time: listening for signals costs more than a warm answer.
+func (p *program) untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	ctx, cancel := context.WithCancelCause(context.Background())
-	go func() { cancel(signalError{<-signals}) }()
-	return ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) }
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case s := <-signals:
+			cancel(signalError{s})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		if p.caught == nil {
+			p.caught = context.Cause(ctx)
+		}
+		signal.Stop(signals)
+		cancel(nil)
+	}
 }
 
 // dieBy ends the process as the signal would have, so that a shell's loop
 // around it ends too. Where processes send no signals (Windows) it returns.
 func dieBy(sig os.Signal) {
+	signal.Reset(sig)
 	self, err := os.FindProcess(os.Getpid())
 	if err == nil && self.Signal(sig) == nil {
 		time.Sleep(time.Second) // it is on its way

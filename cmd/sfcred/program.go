@@ -27,6 +27,7 @@ type program struct {
 	stdout, stderr io.Writer
 	env            environment
 	began          time.Time
+	caught         error  // the signal that ended what was being done
 	alias          string // the helper whose name it was called by, or ""
 
 	// the global flags, or their variables
@@ -56,8 +57,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return exitOK
 	case errors.As(err, &bare):
 		p.usage(ctx, bare.path)
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		err = errors.New("interrupted")
+	case errors.As(p.caught, new(signalError)), errors.Is(err, errInterrupted):
+		err = errInterrupted
 	}
 	return p.fail(err)
 }
@@ -135,7 +136,9 @@ func parseDuration(text string) (time.Duration, error) {
 
 // deadline gives an answer's context.
 func (p *program) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, p.timeout)
+	ctx, stop := p.untilSignal(ctx)
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	return ctx, func() { stop(); cancel() }
 }
 
 // configFile is the config file, or why there is none.

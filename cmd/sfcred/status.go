@@ -86,7 +86,7 @@ func (p *program) keyWords(ctx context.Context, profile *chosen) string {
 }
 
 func (p *program) tokenWords(profile *chosen) string {
-	t, ok := p.source(profile.Profile, nil).Cached()
+	t, ok := p.source(profile.Profile, nil).Cached(helper.Want{})
 	if !ok {
 		return "none cached"
 	}

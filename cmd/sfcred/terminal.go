@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -69,6 +71,8 @@ func (t *terminal) confirm(ctx context.Context, question string) (bool, error) {
 // is raw for the whole of it: between two calls for a line each, what is
 // pasted would be shown.
 func (t *terminal) secret(ctx context.Context, question string, done func(text []byte) bool) ([]byte, error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	fmt.Fprint(t.out, question, " ")
 	state, err := term.MakeRaw(int(t.in.Fd()))
 	if err != nil {
@@ -89,7 +93,7 @@ func (t *terminal) secret(ctx context.Context, question string, done func(text [
 			switch {
 			case errors.Is(err, term.ErrPasteIndicator):
 			case errors.Is(err, io.EOF): // Ctrl-C or Ctrl-D
-				return nil, context.Canceled
+				return nil, errInterrupted
 			case err != nil:
 				return nil, err
 			}
@@ -123,15 +127,11 @@ func (t *terminal) read(ctx context.Context, f func() ([]byte, error)) ([]byte, 
 	}()
 	select {
 	case r := <-results:
-		if errors.Is(r.err, context.Canceled) {
-			return nil, errInterrupted
-		}
-		if r.err != nil {
+		if r.err != nil && !errors.Is(r.err, errInterrupted) {
 			return nil, fmt.Errorf("read from the terminal: %w", r.err)
 		}
-		return r.text, nil
+		return r.text, r.err
 	case <-ctx.Done():
-		fmt.Fprintln(t.out)
-		return nil, ctx.Err()
+		return nil, errInterrupted
 	}
 }

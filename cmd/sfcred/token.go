@@ -54,9 +54,13 @@ func (p *program) askedToken(c *cli.Context) (*chosen, helper.Token, error) {
 
 // tokenOf gives a profile's token within the deadline.
 func (p *program) tokenOf(ctx context.Context, profile *chosen, want helper.Want) (helper.Token, error) {
+	source := p.source(profile.Profile, profile.open)
+	if t, ok := source.Cached(want); ok {
+		return t, nil
+	}
 	ctx, cancel := p.deadline(ctx)
 	defer cancel()
-	t, err := p.source(profile.Profile, profile.open).Token(ctx, want)
+	t, err := source.Token(ctx, want)
 	if err != nil {
 		return helper.Token{}, fmt.Errorf("profile %q: %w", profile.name, err)
 	}

@@ -19,7 +19,10 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"os/signal"
 	"strings"
+	"syscall"
 )
 
 func (p *program) say(kind, text string) {
@@ -53,7 +56,11 @@ func (p *program) fail(err error) int {
 
 // answer writes the whole of a command's answer to standard output.
 func (p *program) answer(text string) error {
-	if _, err := fmt.Fprint(p.stdout, text); err != nil {
+	// A closed pipe must come back as an error, not end the process without a
+	// word (os/signal, "SIGPIPE"). Nothing is started after an answer that
+	// could inherit this.
+	signal.Ignore(syscall.SIGPIPE)
+	if _, err := io.WriteString(p.stdout, text); err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}
 	return nil
