@@ -56,31 +56,34 @@ func (s *screen) heading(text string) {
 
 // remark says what a newcomer may ask.
 func (s *screen) remark(text string) {
-	for _, l := range fold(text, width-2) {
+	for _, l := range fold(atoms(text), width-2) {
 		s.line(faint, "  "+l)
 	}
 }
 
 // command shows a command as a person would type it, on several lines where
-// one is too long.
-func (s *screen) command(text string) {
-	lines := fold(text, width-6)
-	for i, l := range lines {
-		indent := "    "
-		if i == 0 {
-			indent = "$ "
+// one is too long. A flag and its value stay together.
+func (s *screen) command(words ...string) {
+	var parts []string
+	for i, w := range words {
+		if i > 0 && strings.HasPrefix(words[i-1], "-") && !strings.HasPrefix(w, "-") {
+			parts[len(parts)-1] += quote(w) + " "
+			continue
 		}
-		if i < len(lines)-1 {
-			l += ` \`
-		}
-		s.line(bold, indent+l)
+		parts = append(parts, quote(w)+" ")
 	}
+	s.typed(strings.Join(fold(parts, width-6), " \\\n"))
+}
+
+// typed shows what a person would type, a command of several lines indented.
+func (s *screen) typed(text string) {
+	s.line(bold, "$ "+strings.ReplaceAll(text, "\n", "\n    "))
 }
 
 // output shows what a process said, its tokens cut short.
 func (s *screen) output(text string) {
 	for l := range strings.Lines(text) {
-		for _, part := range fold(shorten(strings.TrimRight(l, "\r\n")), width-2) {
+		for _, part := range fold(atoms(shorten(strings.TrimRight(l, "\r\n"))), width-2) {
 			s.line(plain, "  "+part)
 		}
 	}
@@ -93,32 +96,24 @@ func shorten(text string) string {
 	return jwt.ReplaceAllStringFunc(text, func(token string) string { return token[:12] + "…" })
 }
 
-// fold breaks text at blanks into lines of at most limit characters; a word
-// that is longer has a line of its own.
-func fold(text string, limit int) []string {
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		switch {
-		case line == "":
-			line = word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= limit:
-			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = word
-		}
-	}
-	return append(lines, line)
+// atoms cuts text after blanks and commas, where a line may end.
+func atoms(text string) []string {
+	return regexp.MustCompile(`[^ ,]*[ ,]*`).FindAllString(text, -1)
 }
 
-// typed is a command line for a POSIX shell.
-func typed(words ...string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = quote(w)
+// fold makes lines of at most limit characters; an atom that is longer has a
+// line of its own.
+func fold(atoms []string, limit int) []string {
+	var lines []string
+	line := ""
+	for _, atom := range atoms {
+		if line != "" && utf8.RuneCountInString(line+strings.TrimRight(atom, " ")) > limit {
+			lines = append(lines, strings.TrimRight(line, " "))
+			line = ""
+		}
+		line += atom
 	}
-	return strings.Join(quoted, " ")
+	return append(lines, strings.TrimRight(line, " "))
 }
 
 // quote quotes a word for a POSIX shell where that is needed.

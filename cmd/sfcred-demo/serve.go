@@ -190,19 +190,19 @@ func (o *serveOptions) announce(s *stage, server *sfapitest.Server, c sfapitest.
 	export("SFCRED_TOKEN_URL", server.TokenURL)
 	export("SFCRED_API_URL", server.APIURL)
 	export("SFCRED_HOSTS", host)
-	curl := []string{"curl", "-sS", "-H", "@-"}
+	curl := "curl -fsS -H @- "
 	if o.tls {
 		if err := s.write(caFile, server.CA); err != nil {
 			return "", err
 		}
 		export("SSL_CERT_FILE", s.path(caFile))
-		curl = append(curl, "--cacert", s.path(caFile))
+		curl += "--cacert " + quote(s.path(caFile)) + " "
 	}
 	if err := writeWhole(o.envFile, b.String()); err != nil {
 		return "", err
 	}
 	fmt.Fprintf(&b, "#\n# In another shell:\n#   . %s\n#   sfcred token\n#   sfcred header | %s\n# Ctrl-C ends the server.\n",
-		quote(o.envFile), typed(append(curl, server.APIURL+"/account/")...))
+		quote(o.envFile), curl+quote(server.APIURL+"/account/"))
 	return b.String(), nil
 }
 

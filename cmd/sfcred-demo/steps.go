@@ -34,9 +34,9 @@ func (t *tour) steps() []step {
 
 // sfcred shows the command, runs it, shows the outcome and wants its exit code
 // to be want.
-func (t *tour) sfcred(ctx context.Context, want int, env []string, args ...string) (outcome, error) {
-	t.screen.command(typed(append([]string{"sfcred"}, args...)...))
-	return t.run(ctx, want, env, args...)
+func (t *tour) sfcred(ctx context.Context, want int, args ...string) (outcome, error) {
+	t.screen.command(append([]string{"sfcred"}, args...)...)
+	return t.run(ctx, want, nil, args...)
 }
 
 // run is sfcred for a command that was shown already.
@@ -62,7 +62,7 @@ func (t *tour) run(ctx context.Context, want int, env []string, args ...string) 
 func (t *tour) login(ctx context.Context) error {
 	t.screen.remark("--store pem leaves the key in its file: a demo must not touch your keychain, " +
 		"the default, and the store \"file\" asks for a passphrase.")
-	_, err := t.sfcred(ctx, 0, nil, "login", "--profile", "demo", "--store", "pem", "--key", keyFile,
+	_, err := t.sfcred(ctx, 0, "login", "--profile", "demo", "--store", "pem", "--key", keyFile,
 		"--token-url", t.server.TokenURL, "--api-url", t.server.APIURL,
 		"--host", "127.0.0.1", "--ca-file", caFile)
 	if err != nil {
@@ -80,7 +80,7 @@ func (t *tour) wantExchanges(n int) error {
 }
 
 func (t *tour) printToken(ctx context.Context) error {
-	o, err := t.sfcred(ctx, 0, nil, "token")
+	o, err := t.sfcred(ctx, 0, "token")
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (t *tour) printToken(ctx context.Context) error {
 }
 
 func (t *tour) printHeader(ctx context.Context) error {
-	o, err := t.sfcred(ctx, 0, nil, "header")
+	o, err := t.sfcred(ctx, 0, "header")
 	if err != nil {
 		return err
 	}
@@ -109,11 +109,11 @@ func (t *tour) wantHeader(o outcome) error {
 // callAPI sends the header that sfcred gives by curl, or without curl by hand.
 func (t *tour) callAPI(ctx context.Context) error {
 	url := t.server.APIURL + "/account/"
-	curl := []string{"curl", "-sS", "--fail-with-body", "--cacert", caFile, "-H", "@-", url}
 	if t.curl == "" {
-		t.screen.command("sfcred header")
+		t.screen.typed("sfcred header")
+		t.screen.remark("there is no curl here, so the demo itself sends it: GET " + url)
 	} else {
-		t.screen.command("sfcred header | " + typed(curl...))
+		t.screen.typed("sfcred header | curl -fsS --cacert " + caFile + " -H @- \\\n" + url)
 	}
 	header, err := t.stage.process(ctx, nil, "", t.program, "header")
 	if err != nil {
@@ -122,25 +122,28 @@ func (t *tour) callAPI(ctx context.Context) error {
 	if err := t.wantHeader(header); err != nil {
 		return err
 	}
-	var body string
-	if t.curl == "" {
-		t.screen.remark("there is no curl here, so the demo itself sends it: GET " + url)
-		body, err = t.get(ctx, url, header.stdout)
-	} else {
-		var o outcome
-		o, err = t.stage.process(ctx, nil, header.stdout, t.curl, curl[1:]...)
-		if body = o.stdout; err == nil && o.code != 0 {
-			err = fmt.Errorf("curl ended with exit code %d: %s", o.code, strings.TrimSpace(o.stderr))
-		}
-	}
+	body, err := t.get(ctx, url, header.stdout)
 	if err != nil {
-		return err
+		return fmt.Errorf("call the API: %w", err)
 	}
-	return t.showAccount(body)
+	t.screen.output(body)
+	return t.wantAccount(body)
 }
 
-// get is curl's part for a machine without it.
+// get is what the API answers to the header.
 func (t *tour) get(ctx context.Context, url, header string) (string, error) {
+	if t.curl == "" {
+		return t.getByHand(ctx, url, header)
+	}
+	o, err := t.stage.process(ctx, nil, header, t.curl, "-fsS", "--cacert", caFile, "-H", "@-", url)
+	if err == nil && o.code != 0 {
+		err = fmt.Errorf("curl ended with exit code %d: %s", o.code, strings.TrimSpace(o.stderr))
+	}
+	return o.stdout, err
+}
+
+// getByHand is curl's part on a machine without it.
+func (t *tour) getByHand(ctx context.Context, url, header string) (string, error) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(t.server.CA)
 	client := &http.Client{
@@ -165,38 +168,35 @@ func (t *tour) get(ctx context.Context, url, header string) (string, error) {
 	return string(body), err
 }
 
-// showAccount shows of the API's answer whose token it was.
-func (t *tour) showAccount(body string) error {
+// wantAccount fails if the API did not take the token for the client's user.
+func (t *tour) wantAccount(body string) error {
 	var account struct {
-		UID  int    `json:"uid"`
 		Name string `json:"name"`
 	}
 	if err := json.Unmarshal([]byte(body), &account); err != nil || account.Name != t.client.User {
 		return errors.New("the API did not answer with the account")
 	}
-	t.screen.output(strings.ReplaceAll(body, ",", ", "))
 	return nil
 }
 
-// helpKubectl sets what kubectl sets for an exec plugin of a cluster that has
+// helpKubectl sets what kubectl sets for a cluster whose user entry has
 // provideClusterInfo.
 func (t *tour) helpKubectl(ctx context.Context) error {
-	const info = `{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",` +
-		`"spec":{"interactive":false,"cluster":{"server":"https://127.0.0.1:6443"}}}`
-	t.screen.command("KUBERNETES_EXEC_INFO=" + quote(info) + " sfcred helper kubectl")
-	o, err := t.stage.process(ctx, []string{"KUBERNETES_EXEC_INFO=" + info}, "", t.program, "helper", "kubectl")
+	const info = `{"kind":"ExecCredential",
+"apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false,
+"cluster":{"server":"https://127.0.0.1:6443"}}}`
+	t.screen.typed("KUBERNETES_EXEC_INFO='" + info + "' \\\nsfcred helper kubectl")
+	o, err := t.run(ctx, 0, []string{"KUBERNETES_EXEC_INFO=" + info}, "helper", "kubectl")
 	if err != nil {
 		return err
 	}
-	t.screen.output(strings.ReplaceAll(o.stdout, ",", ", "))
-	t.screen.output(o.stderr)
 	var credential struct {
 		Kind   string `json:"kind"`
 		Status struct {
 			Token string `json:"token"`
 		} `json:"status"`
 	}
-	if err := json.Unmarshal([]byte(o.stdout), &credential); err != nil || o.code != 0 ||
+	if err := json.Unmarshal([]byte(o.stdout), &credential); err != nil ||
 		credential.Kind != "ExecCredential" || credential.Status.Token != t.token {
 		return errors.New("the answer is not an ExecCredential with the token")
 	}
@@ -204,7 +204,7 @@ func (t *tour) helpKubectl(ctx context.Context) error {
 }
 
 func (t *tour) askAgain(ctx context.Context) error {
-	o, err := t.sfcred(ctx, 0, nil, "header")
+	o, err := t.sfcred(ctx, 0, "header")
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (t *tour) askAgain(ctx context.Context) error {
 }
 
 func (t *tour) foreignHost(ctx context.Context) error {
-	_, err := t.sfcred(ctx, 3, nil, "token", "--url", "https://example.org/")
+	_, err := t.sfcred(ctx, 3, "token", "--url", "https://example.org/")
 	return err
 }
 
@@ -226,7 +226,7 @@ func (t *tour) expiredClient(ctx context.Context) error {
 	expired.Expires = time.Now().Add(-time.Minute)
 	t.server.Add(expired)
 	t.screen.remark("the server says no more than invalid_client; --force wants a new token")
-	if _, err := t.sfcred(ctx, 4, nil, "token", "--force"); err != nil {
+	if _, err := t.sfcred(ctx, 4, "token", "--force"); err != nil {
 		return err
 	}
 	if got := t.server.Refusals(); got != 1 {

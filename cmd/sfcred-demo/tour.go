@@ -73,6 +73,9 @@ func (t *tour) open(ctx context.Context) error {
 	began := time.Now()
 	t.screen.line(plain, "")
 	t.screen.line(plain, "sfcred   go build of sfcred/cmd/sfcred; the first time takes a minute")
+	if t.screen.err != nil {
+		return t.screen.err // nobody is looking
+	}
 	if t.program, err = t.stage.build(ctx); err != nil {
 		return err
 	}
