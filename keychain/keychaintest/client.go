@@ -61,8 +61,8 @@ func (c *client) serve(silent bool) {
 }
 
 // authenticate plays the server's part of the handshake, see "Authentication
-// Protocol" in the D-Bus specification. Whatever follows AUTH EXTERNAL is
-// believed; file descriptors are not taken.
+// Protocol" in the D-Bus specification. The client is taken for who it says it
+// is; file descriptors are not taken.
 func authenticate(in *bufio.Reader, out io.Writer) error {
 	for {
 		line, err := in.ReadString('\n')
@@ -74,7 +74,9 @@ func authenticate(in *bufio.Reader, out io.Writer) error {
 		switch {
 		case line == "BEGIN":
 			return nil
-		case strings.HasPrefix(line, "AUTH EXTERNAL"):
+		case line == "AUTH EXTERNAL":
+			answer = "DATA"
+		case strings.HasPrefix(line, "AUTH EXTERNAL "), strings.HasPrefix(line, "DATA"):
 			answer = "OK 0123456789abcdef0123456789abcdef"
 		case strings.HasPrefix(line, "AUTH"):
 			answer = "REJECTED EXTERNAL"
@@ -177,7 +179,7 @@ func (c *client) wants(path dbus.ObjectPath) bool {
 }
 
 // encode makes the message's wire form, with its own serial, which godbus
-// leaves at 0 and other clients do not accept.
+// leaves at 0, which is not allowed.
 func (c *client) encode(m *dbus.Message) []byte {
 	var wire bytes.Buffer
 	if err := m.EncodeTo(&wire, binary.LittleEndian); err != nil {

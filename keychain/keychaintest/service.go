@@ -2,10 +2,11 @@
 // own, for tests that drive go-keyring, or a program that uses it, across
 // processes: what net/http/httptest is to HTTP.
 //
-// It answers the calls that go-keyring v0.2.8 makes, and some, on one collection,
-// "login", under the names, types and errors of the specifications,
+// It answers the calls that go-keyring v0.2.8 makes, and those by which one
+// looks before, with the names, types and errors of the specifications:
 // https://specifications.freedesktop.org/secret-service/ and
 // https://dbus.freedesktop.org/doc/dbus-specification.html.
+// There is one collection, "login", which is the default too.
 //
 // It trusts whoever reaches its socket, which lies in a directory that only
 // the user can enter. It leaves out encrypted sessions, labels, other
