@@ -54,6 +54,9 @@ func putNew(ctx context.Context, stores keyStores, c *Config, save func() error,
 		return p.Ref(), nil
 	}
 	ref := p.Ref()
+	if c.uses(ref) { // what fails below is cleaned up, which must not hit the only copy
+		return ref, fmt.Errorf("store key: entry %s is in use", ref.ID)
+	}
 	c.note(ref)
 	if err := save(); err != nil {
 		return ref, err
