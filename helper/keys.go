@@ -24,7 +24,11 @@ type keyStores interface {
 func (f ConfigFile) Install(ctx context.Context, stores keyStores, name string, key *jose.Key, change func(old *Profile) (*Profile, error)) error {
 	return f.edit(ctx, func(c *Config, save func() error) error {
 		old := c.Profiles[name]
-		p, err := change(old)
+		var given *Profile
+		if old != nil { // a copy: change may make the new profile out of it
+			given = new(*old)
+		}
+		p, err := change(given)
 		if err != nil {
 			return err
 		}
