@@ -41,7 +41,7 @@ func (f ConfigFile) Install(ctx context.Context, stores keyStores, name string, 
 		}
 		c.Profiles[name] = p
 		c.strike(ref)
-		if old != nil && old.Ref() != ref {
+		if old != nil && !c.uses(old.Ref()) {
 			c.note(old.Ref())
 		}
 		if err := save(); err != nil {
