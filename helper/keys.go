@@ -146,6 +146,9 @@ func (f ConfigFile) Remove(ctx context.Context, stores keyStores, name string) e
 func (f ConfigFile) RemoveOrphans(ctx context.Context, stores keyStores) ([]keychain.Ref, error) {
 	var gone []keychain.Ref
 	err := f.edit(ctx, func(c *Config, save func() error) error {
+		if len(c.Unfinished) == 0 {
+			return nil
+		}
 		var failed error
 		for _, ref := range c.Orphans() {
 			if err := remove(ctx, stores, ref); err != nil {
