@@ -135,6 +135,8 @@ func (c *client) answer(m *dbus.Message, method string) []byte {
 	case to == secretsName && mode != NoService:
 		path, _ := m.Headers[dbus.FieldPath].Value().(dbus.ObjectPath)
 		body, fail = c.onSecrets(path, method, m.Body)
+	default:
+		to = busName // replies for who is not there
 	}
 	reply := newMessage(dbus.TypeMethodReply, to, body)
 	if fail != "" {

@@ -48,7 +48,7 @@ const (
 	// SilentService is a bus on which the service never replies.
 	SilentService
 	// Silent is a socket that accepts connections and never replies. A
-	// connection made in this mode stays so.
+	// connection made in this mode stays so, and its calls are not heard.
 	Silent
 )
 
@@ -144,8 +144,7 @@ func (s *Service) FailAfter(n int) {
 	s.failAfter = n
 }
 
-// OnCall has f called before each call, also one that is never replied to,
-// with its method, such as "org.freedesktop.Secret.Collection.CreateItem".
+// OnCall has f called before each call that is heard, with its method, such as "org.freedesktop.Secret.Collection.CreateItem".
 // Calls of several clients may come at once. What f sets, such as a mode or
 // FailBefore(1), holds for this call already; and if f kills the client, the
 // call still has its effect. nil takes it back.
