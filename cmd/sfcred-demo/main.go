@@ -1,7 +1,8 @@
 // Command sfcred-demo shows in ten seconds what sfcred does: it runs the real
 // program through its main job against a pocket authorization server and API on
 // loopback. "sfcred-demo serve" keeps that server up, to try things out and for
-// tests in other languages.
+// tests in other languages. A script that starts it builds it first: "go run"
+// passes no SIGTERM on to what it runs.
 //
 // It needs the go command and nothing else, trusts nobody but the person who
 // started it, and does all its work in a temporary directory that it removes:

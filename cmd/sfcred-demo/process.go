@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -35,9 +36,12 @@ func (s *stage) process(ctx context.Context, env []string, stdin, name string, a
 	began := time.Now()
 	err := cmd.Run()
 	took := time.Since(began)
+	if ctx.Err() != nil {
+		err = ctx.Err() // however it took being stopped
+	}
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
-		return outcome{}, fmt.Errorf("run %s: %w", name, errors.Join(ctx.Err(), err))
+	if err != nil && !errors.As(err, &exit) {
+		return outcome{}, fmt.Errorf("run %s: %w", filepath.Base(name), err)
 	}
 	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), took}, nil
 }

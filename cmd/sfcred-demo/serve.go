@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -40,7 +41,7 @@ func (o *serveOptions) flags() *flag.FlagSet {
 	f.DurationVar(&o.skew, "skew", 0, "set the server's clock ahead by a `DURATION`, or behind by a negative one")
 	f.DurationVar(&o.life, "token-life", 10*time.Minute, "let access tokens live for a `DURATION`")
 	f.DurationVar(&o.expires, "client-expires", 0, "let the client expire after a `DURATION`; 0 is never")
-	f.StringVar(&o.envFile, "write-env", "", "write the variables to `FILE` as well, whole, and remove it at the end")
+	f.StringVar(&o.envFile, "write-env", "", "write the variables to a new `FILE` as well, whole, and remove it at the end")
 	return f
 }
 
@@ -90,12 +91,12 @@ func (o *serveOptions) checkAddr() error {
 	}
 	addr, err := netip.ParseAddr(host)
 	switch {
-	case err != nil || !addr.IsLoopback():
+	case err != nil || !addr.IsLoopback() || addr.Zone() != "":
 		return &usageError{fmt.Sprintf("--addr %q: not on loopback", o.addr)}
-	case o.tls && host != "127.0.0.1" && host != "::1":
+	case o.tls && addr.String() != "127.0.0.1" && addr.String() != "::1":
 		return &usageError{fmt.Sprintf("--addr %q: with --tls only 127.0.0.1 and [::1], which the certificate names", o.addr)}
 	}
-	o.addr = net.JoinHostPort(host, port)
+	o.addr = net.JoinHostPort(addr.String(), port)
 	return nil
 }
 
@@ -175,14 +176,11 @@ func (o *serveOptions) faults() []sfapitest.Fault {
 //	variable = "export " NAME "=" word LF    quoted for a POSIX shell
 //	comment  = "#" *any LF
 func (o *serveOptions) announce(s *stage, server *sfapitest.Server, c sfapitest.Client) (string, error) {
-	addr, err := netip.ParseAddrPort(strings.TrimPrefix(strings.TrimPrefix(server.URL, "http://"), "https://"))
+	at, err := url.Parse(server.URL)
 	if err != nil {
-		return "", fmt.Errorf("read the server's address: %w", err)
+		return "", fmt.Errorf("read the server's URL: %w", err)
 	}
-	host := addr.Addr().String()
-	if addr.Addr().Is6() {
-		host = "[" + host + "]"
-	}
+	host := strings.TrimSuffix(at.Host, ":"+at.Port()) // an IPv6 address keeps its brackets
 	var b strings.Builder
 	export := func(name, value string) { fmt.Fprintf(&b, "export %s=%s\n", name, quote(value)) }
 	export("SFCRED_CLIENT_ID", c.ID)
@@ -206,8 +204,12 @@ func (o *serveOptions) announce(s *stage, server *sfapitest.Server, c sfapitest.
 	return b.String(), nil
 }
 
-// writeWhole makes a file that is complete from the moment it can be seen.
+// writeWhole makes a file that is complete from the moment it can be seen. One
+// that is there already is refused: the file is removed in the end.
 func writeWhole(path, text string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("write the variables: %q is there already", path)
+	}
 	temp := path + ".new"
 	err := os.WriteFile(temp, []byte(text), 0o600)
 	if err == nil {

@@ -95,14 +95,21 @@ func TestSkew(t *testing.T) {
 	}
 }
 
-// TestWriteWhole wants no trace of a file that could not be written.
+// TestWriteWhole wants a file that stands kept, and no half of another.
 func TestWriteWhole(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "env"), 0o700); err != nil { // in the way
+	path := filepath.Join(dir, "env")
+	if err := writeWhole(path, "first"); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeWhole(filepath.Join(dir, "env"), "text"); err == nil {
-		t.Error("got no error, want one for a directory in the way")
+	if err := writeWhole(path, "second"); err == nil || !strings.Contains(err.Error(), "is there already") {
+		t.Errorf("got %v, want an error for a file that is there", err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "first" {
+		t.Errorf("got %q (%v), want the first file", got, err)
+	}
+	if err := writeWhole(filepath.Join(dir, "missing", "env"), "text"); err == nil {
+		t.Error("got no error, want one for a directory that is missing")
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("got %v (%v), want env alone", left, err)

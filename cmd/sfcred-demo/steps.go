@@ -47,14 +47,13 @@ func (t *tour) run(ctx context.Context, want int, env []string, args ...string) 
 	}
 	t.screen.output(o.stdout)
 	t.screen.output(o.stderr)
-	if o.code != 0 {
-		t.screen.output(fmt.Sprintf("(exit code %d, nothing on standard output)", o.code))
-	}
 	switch {
 	case o.code != want:
 		return outcome{}, fmt.Errorf("sfcred ended with exit code %d, not %d", o.code, want)
 	case o.code != 0 && o.stdout != "":
 		return outcome{}, errors.New("sfcred failed and wrote to standard output all the same")
+	case o.code != 0:
+		t.screen.output(fmt.Sprintf("(exit code %d, nothing on standard output)", o.code))
 	}
 	return o, nil
 }
