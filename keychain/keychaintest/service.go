@@ -144,10 +144,11 @@ func (s *Service) FailAfter(n int) {
 	s.failAfter = n
 }
 
-// OnCall has f called before each call that is heard, with its method, such as "org.freedesktop.Secret.Collection.CreateItem".
-// Calls of several clients may come at once. What f sets, such as a mode or
-// FailBefore(1), holds for this call already; and if f kills the client, the
-// call still has its effect. nil takes it back.
+// OnCall has f called before each call that is heard, with its method, such as
+// "org.freedesktop.Secret.Collection.CreateItem". Calls of several clients may
+// come at once. What f sets, such as a mode or FailBefore(1), holds for this
+// call already; and if f kills the client, the call still has its effect. nil
+// takes it back.
 func (s *Service) OnCall(f func(method string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
