@@ -150,15 +150,18 @@ func rootOfOne(g, k, n *big.Int) (root *big.Int, ok bool) {
 	return nil, y.Cmp(one) == 0
 }
 
+var errScalar = errors.New("the EC key is damaged: its private number is out of range")
+
 // checkEC needs the curve, the public point and D.
 func checkEC(raw *ecdsa.PrivateKey) (*ecdsa.PrivateKey, error) {
 	if Algorithms(&raw.PublicKey) == nil {
 		return nil, errCurve
 	}
-	if raw.D.Sign() <= 0 || raw.D.Cmp(raw.Curve.Params().N) >= 0 {
-		return nil, errors.New("the EC key is damaged: its private number is out of range")
+	scalar, err := raw.Bytes()
+	if err != nil {
+		return nil, errScalar
 	}
-	key, err := ecKey(raw.Curve, raw.D.FillBytes(make([]byte, scalarSize(raw.Curve))))
+	key, err := ecKey(raw.Curve, scalar)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +175,7 @@ func checkEC(raw *ecdsa.PrivateKey) (*ecdsa.PrivateKey, error) {
 func ecKey(curve elliptic.Curve, scalar []byte) (*ecdsa.PrivateKey, error) {
 	key, err := ecdsa.ParseRawPrivateKey(curve, scalar)
 	if err != nil {
-		return nil, errors.New("the EC key is damaged: its private number is out of range")
+		return nil, errScalar
 	}
 	return key, nil
 }

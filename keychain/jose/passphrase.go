@@ -30,7 +30,8 @@ func parseLegacyPEM(block *pem.Block, passphrase func() ([]byte, error)) (*Key, 
 	if err != nil {
 		return nil, err
 	}
-	der, err := x509.DecryptPEMBlock(block, phrase) //nolint:staticcheck // see above
+	//lint:ignore SA1019 see above
+	der, err := x509.DecryptPEMBlock(block, phrase)
 	if errors.Is(err, x509.IncorrectPasswordError) {
 		return nil, ErrPassphrase
 	}

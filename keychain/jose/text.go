@@ -37,7 +37,10 @@ func (k *Key) Text() string {
 		body = join("RSA", encode(big.NewInt(int64(private.E)).Bytes()),
 			encode(private.Primes[0].Bytes()), encode(private.Primes[1].Bytes()))
 	case *ecdsa.PrivateKey:
-		scalar := private.D.FillBytes(make([]byte, scalarSize(private.Curve)))
+		scalar, err := private.Bytes()
+		if err != nil {
+			panic(err) // a Key was checked whole
+		}
 		body = join("EC", private.Curve.Params().Name, encode(scalar))
 	case ed25519.PrivateKey:
 		body = join("Ed25519", encode(private.Seed()))

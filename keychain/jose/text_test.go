@@ -51,7 +51,7 @@ func TestTextForm(t *testing.T) {
 	if got, want := strings.Join(rsaText[:4], ":"), "sfcred1:RSA:AQAB:"+encode(rsa2048().Primes[0].Bytes()); got != want {
 		t.Error("RSA: version, exponent or prime is not where it belongs")
 	}
-	d := ec521().D.FillBytes(make([]byte, 66))
+	d := must(ec521().Bytes())
 	if !strings.HasPrefix(keyOf(t, ec521()).Text(), "sfcred1:EC:P-521:"+encode(d)+":") {
 		t.Error("EC: version, curve or number is not where it belongs")
 	}
