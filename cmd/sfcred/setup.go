@@ -123,11 +123,10 @@ func (s kubectlSetup) write(ctx context.Context) error {
 func (s kubectlSetup) adviseHosts(view kubectl.View) {
 	var foreign []string
 	for _, server := range view.Servers() {
-		u, err := s.profile.CheckHost(server)
-		if err == nil {
+		if _, err := s.profile.CheckHost(server); err == nil {
 			return
 		}
-		if u, err = helper.ParseURL(server); err == nil {
+		if u, err := helper.ParseURL(server); err == nil {
 			foreign = append(foreign, fmt.Sprintf("sfcred edit %s --host +%s", s.profile.name, u.Host))
 		}
 	}
