@@ -22,6 +22,7 @@ import (
 	"net/url"
 	"time"
 
+	"sfcred/keychain"
 	"sfcred/keychain/jose"
 )
 
@@ -74,15 +75,26 @@ func (s *Source) Token(ctx context.Context, want Want) (Token, error) {
 		return cached, nil
 	}
 	t, err := s.fetch(ctx, e, want)
-	var refused *RefusedError
-	if err == nil || errors.As(err, &refused) || want.Force || ctx.Err() == context.Canceled {
-		return t, err
+	if err == nil {
+		return t, nil
 	}
-	if ok && cached.valid(s.clock()) {
+	if ok && cached.valid(s.clock()) && outOfReach(err) && !want.Force && ctx.Err() != context.Canceled {
 		s.warn("%v; the cached token is still valid for %s", err, cached.left(s.clock()).Round(time.Second))
 		return cached, nil
 	}
 	return Token{}, err
+}
+
+// outOfReach says whether an error is the key store's or the network's, which
+// may pass by itself. A refusal or a mistake in the profile does not.
+func outOfReach(err error) bool {
+	var (
+		store   *keychain.Error
+		network *NetworkError
+		answer  *AnswerError
+	)
+	return errors.As(err, &store) || errors.As(err, &network) || errors.As(err, &answer) ||
+		errors.Is(err, context.DeadlineExceeded)
 }
 
 // serves says whether a cached token answers the request.
