@@ -182,3 +182,11 @@ func scopeOf(t testing.TB, token helper.Token) string {
 	}
 	return claims.Scope
 }
+
+// check ends the test on an error.
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
