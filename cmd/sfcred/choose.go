@@ -80,7 +80,7 @@ func (p *program) chooseFrom(config *helper.Config, name string) (*chosen, error
 		return nil, &missingError{name: name, near: near(name, config.Names()), known: len(config.Profiles)}
 	}
 	if err := profile.Check(); err != nil {
-		return nil, fmt.Errorf("profile %q: %w", name, err)
+		return nil, &profileError{name, err}
 	}
 	if p.alias == "kubectl" && profile.Store == "command" {
 		// A kubeconfig may come from others and sets this helper's variables.

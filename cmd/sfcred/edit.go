@@ -177,7 +177,7 @@ func (p *program) moveKey(c *cli.Context, file helper.ConfigFile, name string, p
 	defer cancel()
 	key, err := stores.Key(ctx, profile.Ref())
 	if err != nil {
-		return fmt.Errorf("profile %q: %w", name, err)
+		return &profileError{name, err}
 	}
 	return file.Install(ctx, stores, name, key, func(now *helper.Profile) (*helper.Profile, error) {
 		if now == nil || now.Ref() != profile.Ref() {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"sfcred/helper"
 	"sfcred/keychain"
@@ -39,6 +40,15 @@ type hintedError struct {
 }
 
 func (e *hintedError) Unwrap() error { return e.error }
+
+// profileError says which profile an error is about.
+type profileError struct {
+	name string
+	error
+}
+
+func (e *profileError) Error() string { return fmt.Sprintf("profile %q: %v", e.name, e.error) }
+func (e *profileError) Unwrap() error { return e.error }
 
 // exitCode maps an error's identity to the exit code.
 func exitCode(err error) int {

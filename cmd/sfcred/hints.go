@@ -40,7 +40,7 @@ func (p *program) hints(err error) []string {
 
 func profileHints(err error) []string {
 	var missing *missingError
-	var foreign *foreignError
+	var of *profileError
 	switch {
 	case errors.As(err, &missing) && missing.known == 0:
 		return []string{"sfcred login --client-id CLIENT_ID --key KEY_FILE"}
@@ -48,8 +48,8 @@ func profileHints(err error) []string {
 		return []string{"sfcred list", "sfcred use NAME"}
 	case errors.As(err, &missing):
 		return []string{"sfcred list"}
-	case errors.As(err, &foreign):
-		return []string{"sfcred status " + foreign.profile.name}
+	case errors.As(err, &of) && errors.Is(err, helper.ErrForeignHost):
+		return []string{"sfcred status " + of.name}
 	case errors.Is(err, errNoHome):
 		return []string{"sfcred --config FILE status"}
 	}
@@ -86,15 +86,16 @@ func serverHints(err error) []string {
 	var certificate *tls.CertificateVerificationError
 	var refused *helper.RefusedError
 	var answer *helper.AnswerError
+	var of *profileError
 	switch {
 	case errors.As(err, &certificate):
 		return []string{"export SSL_CERT_FILE=CA_FILE"}
 	case errors.As(err, &refused) && refused.Skew != 0:
 		return []string{"date -u"}
-	case errors.As(err, &refused):
-		return []string{"sfcred status"}
-	case errors.As(err, &answer) && answer.HTML:
-		return []string{"curl -sI https://api.nersc.gov/api/v1.2/status"}
+	case errors.As(err, &refused) && errors.As(err, &of):
+		return []string{"sfcred status " + of.name}
+	case errors.As(err, &answer):
+		return []string{"curl -sS -D - -o /dev/null " + shellWord(answer.URL)}
 	}
 	return nil
 }

@@ -45,10 +45,10 @@ func (c *chosen) checkCluster(r kubectl.Request) error {
 		return nil // the kubeconfig does not let the client tell
 	}
 	if _, err := c.CheckHost(r.Server); err != nil {
-		return c.foreign(err)
+		return &profileError{c.name, err}
 	}
 	if r.Insecure {
-		return c.foreign(fmt.Errorf("%w: the cluster is configured with insecure-skip-tls-verify", helper.ErrForeignHost))
+		return &profileError{c.name, fmt.Errorf("%w: the cluster is configured with insecure-skip-tls-verify", helper.ErrForeignHost)}
 	}
 	return nil
 }

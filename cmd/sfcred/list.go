@@ -129,7 +129,7 @@ func (p *program) refresh(ctx context.Context, config *helper.Config) error {
 	var failed error
 	for _, name := range config.Names() {
 		if err := p.refreshOne(ctx, config, name); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("profile %q: %w", name, err))
+			failed = errors.Join(failed, &profileError{name, err})
 		}
 	}
 	return failed

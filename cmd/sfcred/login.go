@@ -439,7 +439,7 @@ func (l *loginRun) swap() error {
 	defer cancel()
 	signer, err := l.stores.Signer(ctx, l.profile.Ref())
 	if err != nil {
-		return fmt.Errorf("profile %q: %w", l.name, err)
+		return &profileError{l.name, err}
 	}
 	found, err := l.check(signer)
 	if err != nil {

@@ -113,7 +113,7 @@ func (l *loginRun) pastedKey() ([]byte, error) {
 		return nil, err
 	}
 	name := strings.TrimSpace(string(text))
-	if strings.ContainsAny(name, "\n{-") && !strings.Contains(name, "/") || len(name) > 4096 {
+	if strings.ContainsAny(name, "\n{") || strings.Contains(name, "-----BEGIN") {
 		return text, nil
 	}
 	f, err := os.Open(name)

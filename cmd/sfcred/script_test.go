@@ -1,15 +1,18 @@
 package main
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
-	"net/http"
+	"fmt"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +25,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sfcred/helper/sfapitest"
+	"sfcred/keychain/keychaintest"
 )
 
 func TestMain(m *testing.M) {
@@ -33,8 +37,14 @@ func TestMain(m *testing.M) {
 		"sfcred":         sfcred,
 		"sfcred-kubectl": sfcred,
 		"kubectl":        fakeKubectl,
+		"person":         person,
+		"fulldisk":       fullDisk,
+		"redirect":       redirect,
 	})
 }
+
+// updating says that what scripts expect is to be written anew.
+func updating() bool { return os.Getenv("SFCRED_UPDATE_SCRIPTS") != "" }
 
 // TestScript runs what a user types, in testdata, against a strict server.
 //
@@ -42,16 +52,23 @@ func TestMain(m *testing.M) {
 // these variables: TOKEN_URL, API_URL, HOST (of both), CLIENT, and KEY, a file
 // as Iris hands it out: PKCS#1 PEM with the client ID as first line.
 func TestScript(t *testing.T) {
+	if !unprivileged(t) {
+		return
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		UpdateScripts:       os.Getenv("SFCRED_UPDATE_SCRIPTS") != "",
+		UpdateScripts:       updating(),
 		Setup:               setUp,
+		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server":  serverCmd,
-			"profile": profileCmd,
-			"fails":   failsCmd,
+			"server":      serverCmd,
+			"secrets":     secretsCmd,
+			"profile":     profileCmd,
+			"fails":       failsCmd,
+			"interrupt":   interruptCmd,
+			"interrupted": interruptedCmd,
 		},
 	})
 }
@@ -76,17 +93,30 @@ const (
 	otherClient = "nopqrstuvwxyz"
 )
 
+// condition is [foreign]: there is somebody else's token cache in $FOREIGN,
+// which only root can make.
+func condition(cond string) (bool, error) {
+	if cond != "foreign" {
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}
+	return os.Getenv(foreignEnv) != "", nil
+}
+
+// world is what is around a script.
+type world struct {
+	server  *sfapitest.Server
+	hanging chan struct{} // gets one for each request that the server lets hang
+	secrets *keychaintest.Service
+	last    *exec.Cmd // the command in the background that was interrupted
+}
+
+func theWorld(ts *testscript.TestScript) *world { return ts.Value("world").(*world) }
+
 // setUp gives a script its home and its server.
 func setUp(env *testscript.Env) error {
-	keys := theKeys()
-	rsaKey := keys["key"].(*rsa.PrivateKey)
-	alice := sfapitest.Client{ID: clientID, Key: rsaKey.Public(), User: "alice", Name: "test", Expires: time.Now().Add(720 * time.Hour)}
-	server := sfapitest.New(alice)
-	server.Add(sfapitest.Client{ID: otherClient, Key: keys["other"].(*rsa.PrivateKey).Public(), User: "bob"})
-	server.Add(sfapitest.Client{ID: "ecclient", Key: keys["ec"].(*ecdsa.PrivateKey).Public(), User: "carol"})
-	server.Add(sfapitest.Client{ID: "edclient", Key: keys["ed"].(ed25519.PrivateKey).Public(), User: "dave"})
+	server := newServer()
 	env.Defer(server.Close)
-	env.Values["server"] = server
+	env.Values["world"] = &world{server: server, hanging: make(chan struct{}, 100)}
 	for _, dir := range []string{"home", "run", "tmp"} {
 		if err := os.Mkdir(filepath.Join(env.WorkDir, dir), 0o700); err != nil {
 			return err
@@ -98,14 +128,52 @@ func setUp(env *testscript.Env) error {
 		"TMPDIR="+filepath.Join(env.WorkDir, "tmp"),
 		// Never the developer's own keychain.
 		"DBUS_SESSION_BUS_ADDRESS=unix:path="+filepath.Join(env.WorkDir, "no-bus"),
-		"TOKEN_URL="+server.TokenURL,
-		"API_URL="+server.APIURL,
-		"HOST="+strings.TrimPrefix(server.URL, "http://"),
+		"CONFIG="+filepath.Join(env.WorkDir, "home", ".config", "sfcred", "config.toml"),
+		"DATA="+filepath.Join(env.WorkDir, "home", ".local", "share", "sfcred"),
 		"CLIENT="+clientID, "OTHER_CLIENT="+otherClient,
 		"KEY="+filepath.Join(env.WorkDir, "key.pem"),
 		"UID="+strconv.Itoa(os.Getuid()),
+		"FOREIGN="+os.Getenv(foreignEnv),
 	)
-	return writeKeys(env.WorkDir, keys)
+	env.Vars = append(env.Vars, serverVars(server)...)
+	return writeKeys(env.WorkDir, theKeys())
+}
+
+// newServer starts a strict server that knows the clients of the scripts.
+func newServer() *sfapitest.Server {
+	server := sfapitest.New()
+	addClients(server)
+	return server
+}
+
+func addClients(server *sfapitest.Server) {
+	public := func(name string) crypto.PublicKey { return theKeys()[name].(crypto.Signer).Public() }
+	server.Add(sfapitest.Client{ID: clientID, Key: public("key"), User: "alice", Name: "test", Expires: time.Now().Add(720 * time.Hour)})
+	server.Add(sfapitest.Client{ID: otherClient, Key: public("other"), User: "bob"})
+	server.Add(sfapitest.Client{ID: "ecclient", Key: public("ec"), User: "carol"})
+	server.Add(sfapitest.Client{ID: "edclient", Key: public("ed"), User: "dave"})
+	server.Add(sfapitest.Client{ID: "encrypted", Key: encryptedPublic(), User: "erin"})
+}
+
+// serverVars are what a script knows of its server.
+func serverVars(server *sfapitest.Server) []string {
+	_, host, _ := strings.Cut(server.URL, "://")
+	_, port, _ := strings.Cut(host, ":")
+	return []string{"TOKEN_URL=" + server.TokenURL, "API_URL=" + server.APIURL, "HOST=" + host, "PORT=" + port}
+}
+
+// encryptedPublic is the public half of testdata/encrypted.pem.
+func encryptedPublic() crypto.PublicKey {
+	text, err := os.ReadFile("testdata/encrypted.public.pem")
+	if err != nil {
+		panic(err)
+	}
+	block, _ := pem.Decode(text)
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		panic(err)
+	}
+	return key
 }
 
 // writeKeys puts the keys into the script's directory in several formats.
@@ -124,16 +192,27 @@ func writeKeys(dir string, keys map[string]any) error {
 	if err != nil {
 		return err
 	}
+	encrypted, err := os.ReadFile("testdata/encrypted.pem")
+	if err != nil {
+		return err
+	}
+	jwk := jwkOf(keys["key"].(*rsa.PrivateKey))
 	files := map[string][]byte{
-		"key.pem":       append([]byte(clientID+"\n"), pkcs1("key")...),
-		"key-only.pem":  pkcs1("key"),
-		"other.pem":     append([]byte(otherClient+"\n"), pkcs1("other")...),
-		"small.pem":     pkcs1("small"),
-		"ec.pem":        append([]byte("ecclient\n"), pkcs8("ec")...),
-		"ed.pem":        append([]byte("edclient\n"), pkcs8("ed")...),
-		"public.pem":    pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}),
-		"truncated.pem": pkcs1("key")[:800],
-		"empty.pem":     nil,
+		"key.pem":         append([]byte(clientID+"\n"), pkcs1("key")...),
+		"key-only.pem":    pkcs1("key"),
+		"pkcs8.pem":       pkcs8("key"),
+		"key.jwk":         []byte(jwk),
+		"client.json":     fmt.Appendf(nil, `{"client_id":%q,"secret":%s}`, clientID, jwk),
+		"other.pem":       append([]byte(otherClient+"\n"), pkcs1("other")...),
+		"small.pem":       pkcs1("small"),
+		"ec.pem":          append([]byte("ecclient\n"), pkcs8("ec")...),
+		"ed.pem":          append([]byte("edclient\n"), pkcs8("ed")...),
+		"encrypted.pem":   encrypted,
+		"public.pem":      pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}),
+		"certificate.pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: public}),
+		"truncated.pem":   pkcs1("key")[:800],
+		"text.pem":        []byte("this is no key at all\n"),
+		"empty.pem":       nil,
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
@@ -143,17 +222,28 @@ func writeKeys(dir string, keys map[string]any) error {
 	return nil
 }
 
+// jwkOf is a key as the service hands it out in JSON.
+func jwkOf(key *rsa.PrivateKey) string {
+	b64 := func(n *big.Int) string { return base64.RawURLEncoding.EncodeToString(n.Bytes()) }
+	return fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"AQAB","d":%q,"p":%q,"q":%q,"dp":%q,"dq":%q,"qi":%q}`,
+		b64(key.N), b64(key.D), b64(key.Primes[0]), b64(key.Primes[1]),
+		b64(key.Precomputed.Dp), b64(key.Precomputed.Dq), b64(key.Precomputed.Qinv))
+}
+
 // profileCmd logs in as most scripts begin: the pem store, which needs neither
 // keychain nor passphrase.
 //
-//	profile [NAME]
+//	profile [NAME [KEY [FLAG…]]]
 func profileCmd(ts *testscript.TestScript, neg bool, args []string) {
-	name := "test"
+	name, key, flags := "test", ts.Getenv("KEY"), []string(nil)
 	if len(args) > 0 {
 		name = args[0]
 	}
-	ts.Check(ts.Exec("sfcred", "login", "--profile", name, "--store", "pem", "--key", ts.Getenv("KEY"),
-		"--token-url", ts.Getenv("TOKEN_URL"), "--api-url", ts.Getenv("API_URL"), "--host", ts.Getenv("HOST")))
+	if len(args) > 1 {
+		key, flags = args[1], args[2:]
+	}
+	ts.Check(ts.Exec("sfcred", append([]string{"login", "--profile", name, "--store", "pem", "--key", key,
+		"--token-url", ts.Getenv("TOKEN_URL"), "--api-url", ts.Getenv("API_URL"), "--host", ts.Getenv("HOST")}, flags...)...))
 }
 
 // failsCmd runs a command that must end with an exit code and without a byte on
@@ -171,85 +261,69 @@ func failsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// serverCmd tells the script's server what to do, or asserts what it saw.
+// interruptCmd sends the command in the background SIGINT, once the server lets
+// its request hang.
 //
-//	server ok|html|empty|cut|notoken|huge|hang|badtoken|noexpiry
-//	server status CODE [TIMES [RETRY-AFTER]]   server redirect URL   server life DURATION
-//	server skew DURATION    server remove CLIENT   server token VALUE   server delay DURATION
-//	server exchanges N      server refusals N
-func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
-	server := ts.Value("server").(*sfapitest.Server)
-	arg := func(i int) string {
-		if i < len(args) {
-			return args[i]
-		}
-		return ""
+//	interrupt
+func interruptCmd(ts *testscript.TestScript, neg bool, args []string) {
+	w := theWorld(ts)
+	w.last = ts.BackgroundCmds()[0]
+	select {
+	case <-w.hanging:
+	case <-time.After(20 * time.Second):
+		ts.Fatalf("no request came")
 	}
-	number := func(i int) int {
-		n, err := strconv.Atoi(arg(i))
+	ts.Check(w.last.Process.Signal(os.Interrupt))
+}
+
+// interruptedCmd asserts that SIGINT is what the command ended by; to be asked
+// after a wait.
+//
+//	interrupted
+func interruptedCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if got := theWorld(ts).last.ProcessState.String(); got != "signal: interrupt" {
+		ts.Fatalf("the command ended by %q", got)
+	}
+}
+
+// secretsCmd starts a Secret Service on a session bus of the script's own, or
+// tells it how to behave, or asserts how many keys it has.
+//
+//	secrets start
+//	secrets unlocked|granted|dismissed|unanswered|nocollection|noservice|silentservice|silent
+//	secrets failbefore|failafter N    at the Nth call from now
+//	secrets entries N
+func secretsCmd(ts *testscript.TestScript, neg bool, args []string) {
+	w := theWorld(ts)
+	modes := map[string]keychaintest.Mode{
+		"unlocked": keychaintest.Unlocked, "granted": keychaintest.LockedGranted,
+		"dismissed": keychaintest.LockedDismissed, "unanswered": keychaintest.LockedUnanswered,
+		"nocollection": keychaintest.NoCollection, "noservice": keychaintest.NoService,
+		"silentservice": keychaintest.SilentService, "silent": keychaintest.Silent,
+	}
+	mode, known := modes[args[0]]
+	switch {
+	case known:
+		w.secrets.SetMode(mode)
+	case args[0] == "start":
+		service, err := keychaintest.Start()
 		ts.Check(err)
-		return n
-	}
-	duration := func() time.Duration {
-		d, err := time.ParseDuration(arg(1))
+		ts.Defer(service.Close)
+		w.secrets = service
+		ts.Setenv("DBUS_SESSION_BUS_ADDRESS", service.Address())
+	case args[0] == "entries":
+		if got := len(w.secrets.Entries()); strconv.Itoa(got) != args[1] {
+			ts.Fatalf("the keychain has %d entries, want %s", got, args[1])
+		}
+	case args[0] == "failbefore", args[0] == "failafter":
+		n, err := strconv.Atoi(args[1])
 		ts.Check(err)
-		return d
-	}
-	expect := func(what string, got int) {
-		if (got == number(1)) == neg {
-			ts.Fatalf("the server saw %d %s, want %s", got, what, arg(1))
+		if args[0] == "failbefore" {
+			w.secrets.FailBefore(n)
+		} else {
+			w.secrets.FailAfter(n)
 		}
-	}
-	switch arg(0) {
-	case "ok":
-		server.SetTokenFault()
-		server.SetAPIFault()
-		server.SetSkew(0)
-	case "html":
-		server.SetTokenFault(sfapitest.HTML())
-	case "empty":
-		server.SetTokenFault(sfapitest.Empty())
-	case "cut":
-		server.SetTokenFault(sfapitest.Cut())
-	case "notoken":
-		server.SetTokenFault(sfapitest.Without("access_token"))
-	case "noexpiry":
-		server.SetTokenFault(sfapitest.Without("expires_in"))
-	case "badtoken":
-		server.SetTokenFault(sfapitest.With("access_token", "two\nlines"))
-	case "token":
-		server.SetTokenFault(sfapitest.With("access_token", arg(1)))
-	case "huge":
-		server.SetTokenFault(sfapitest.Huge(2 << 20))
-	case "hang", "delay":
-		d := time.Hour
-		if arg(0) == "delay" {
-			d = duration()
-		}
-		server.SetTokenFault(sfapitest.Delay(d))
-	case "redirect":
-		server.SetTokenFault(sfapitest.Redirect(arg(1)))
-	case "status":
-		header := http.Header{}
-		if arg(3) != "" {
-			header.Set("Retry-After", arg(3))
-		}
-		fault := sfapitest.Status(number(1), header)
-		if arg(2) != "" {
-			fault = sfapitest.Times(number(2), fault)
-		}
-		server.SetTokenFault(fault)
-	case "life":
-		server.SetPolicy(sfapitest.Policy{TokenLife: duration()})
-	case "skew":
-		server.SetSkew(duration())
-	case "remove":
-		server.Remove(arg(1))
-	case "exchanges":
-		expect("exchanges", server.Exchanges())
-	case "refusals":
-		expect("refusals", server.Refusals())
 	default:
-		ts.Fatalf("server %s: unknown", arg(0))
+		ts.Fatalf("secrets %s: unknown", args[0])
 	}
 }

@@ -45,7 +45,7 @@ func (p *program) askedToken(c *cli.Context) (*chosen, helper.Token, error) {
 	}
 	if c.IsSet("url") {
 		if _, err := profile.CheckHost(c.String("url")); err != nil {
-			return nil, helper.Token{}, profile.foreign(err)
+			return nil, helper.Token{}, &profileError{profile.name, err}
 		}
 	}
 	t, err := p.tokenOf(c.Context, profile, want)
@@ -62,22 +62,10 @@ func (p *program) tokenOf(ctx context.Context, profile *chosen, want helper.Want
 	defer cancel()
 	t, err := source.Token(ctx, want)
 	if err != nil {
-		return helper.Token{}, fmt.Errorf("profile %q: %w", profile.name, err)
+		return helper.Token{}, &profileError{profile.name, err}
 	}
 	return t, nil
 }
-
-// foreign says whose hosts a URL is not on.
-func (c *chosen) foreign(err error) error { return &foreignError{c, err} }
-
-// foreignError is a refused host, with the profile that could name it.
-type foreignError struct {
-	profile *chosen
-	error
-}
-
-func (e *foreignError) Error() string { return fmt.Sprintf("profile %q: %v", e.profile.name, e.error) }
-func (e *foreignError) Unwrap() error { return e.error }
 
 // token prints the access token.
 func (p *program) token(c *cli.Context) error {
@@ -124,7 +112,7 @@ func (p *program) assertion(c *cli.Context) error {
 	defer cancel()
 	text, err := p.source(profile.Profile, profile.open).Assertion(ctx)
 	if err != nil {
-		return fmt.Errorf("profile %q: %w", profile.name, err)
+		return &profileError{profile.name, err}
 	}
 	return p.answer(text + "\n")
 }
