@@ -49,8 +49,12 @@ func (e *RefusedError) Error() string {
 	if e.Description != "" {
 		fmt.Fprintf(&b, " (%s)", e.Description)
 	}
-	if e.Skew != 0 {
+	switch {
+	case e.Skew != 0:
 		fmt.Fprintf(&b, "; %s", skewWords(e.Skew))
+	case e.Code == "invalid_client":
+		// The server does not say which, on purpose; these are what users meet.
+		b.WriteString("; the client may have expired, this machine's address may be outside its range, or the key may be another client's")
 	}
 	if e.Remembered {
 		b.WriteString("; asked a moment ago, not asked again")
@@ -78,6 +82,7 @@ func (e *NetworkError) Unwrap() error { return e.Err }
 type AnswerError struct {
 	Doing   string
 	Problem string
+	URL     string // without query
 	// HTML is set for a web page: a captive portal or a wrong URL.
 	HTML bool
 	// Status is the answer's HTTP status.
@@ -109,7 +114,10 @@ func believable(skew time.Duration) bool {
 
 // trustsDate says whether a Date header came from the token URL's own server:
 // TLS is verified on every connection that we make, and plain http is not.
-func (s *Source) trustsDate() bool { return strings.HasPrefix(s.Profile.TokenURL, "https:") }
+func (s *Source) trustsDate() bool {
+	u, err := ParseURL(s.Profile.TokenURL)
+	return err == nil && u.Scheme == "https"
+}
 
 // exchangeAt exchanges, with retries, as if the time were shift later.
 func (s *Source) exchangeAt(ctx context.Context, do doer, signer crypto.MessageSigner, shift time.Duration) (Token, error) {
@@ -222,6 +230,7 @@ func (s *Source) skew(a answer) time.Duration {
 // answer is an HTTP answer, read whole.
 type answer struct {
 	doing  string
+	url    string // without query
 	status int
 	header http.Header
 	body   []byte
@@ -229,7 +238,8 @@ type answer struct {
 
 // roundTrip sends a request and reads the answer, up to answerLimit.
 func (s *Source) roundTrip(do doer, req *http.Request) (answer, error) {
-	doing := strings.ToLower(req.Method) + " " + withoutSecrets(req.URL.String())
+	url := withoutSecrets(req.URL.String())
+	doing := strings.ToLower(req.Method) + " " + url
 	s.trace("%s", doing)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", s.UserAgent)
@@ -238,7 +248,7 @@ func (s *Source) roundTrip(do doer, req *http.Request) (answer, error) {
 		return answer{}, &NetworkError{Doing: doing, Err: transportError{err}}
 	}
 	defer resp.Body.Close()
-	a := answer{doing: doing, status: resp.StatusCode, header: resp.Header}
+	a := answer{doing: doing, url: url, status: resp.StatusCode, header: resp.Header}
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, answerLimit+1))
 	s.trace("%s: status %d, %d bytes", doing, a.status, len(a.body))
 	if err != nil {
@@ -296,7 +306,7 @@ func (a answer) problem(what string) *AnswerError {
 	if html {
 		what += ": a web page"
 	}
-	return &AnswerError{Doing: a.doing, Problem: "the answer " + what, HTML: html, Status: a.status}
+	return &AnswerError{Doing: a.doing, URL: a.url, Problem: "the answer " + what, HTML: html, Status: a.status}
 }
 
 func (a answer) isHTML() bool {

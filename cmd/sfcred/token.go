@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -62,9 +63,23 @@ func (p *program) tokenOf(ctx context.Context, profile *chosen, want helper.Want
 	defer cancel()
 	t, err := source.Token(ctx, want)
 	if err != nil {
-		return helper.Token{}, &profileError{profile.name, err}
+		return helper.Token{}, &profileError{profile.name, p.whyRefused(profile, err)}
 	}
 	return t, nil
+}
+
+// whyRefused adds what we know and the server does not say: that the client
+// has expired.
+func (p *program) whyRefused(profile *chosen, err error) error {
+	var refused *helper.RefusedError
+	at := firstTime(p.learnt(&profile.Profile).Expires, profile.Expires)
+	if !errors.As(err, &refused) || at.IsZero() || at.After(time.Now()) {
+		return err
+	}
+	return &hintedError{
+		fmt.Errorf("the client expired %s: %w", at.UTC().Format("2006-01-02 15:04 UTC"), err),
+		[]string{fmt.Sprintf("sfcred login --profile %s --client-id NEW_ID", profile.name)},
+	}
 }
 
 // token prints the access token.
