@@ -1,6 +1,4 @@
-//go:build linux
-
-package keychaintest_test
+package keychain_test
 
 import (
 	"bytes"
@@ -20,6 +18,9 @@ import (
 
 	"sfcred/keychain/keychaintest"
 )
+
+// What keychaintest promises is tried with go-keyring itself, here, since no
+// other package of ours may import it.
 
 // clientEnv makes the test binary a client: go-keyring keeps one connection
 // for the life of a process, and takes its address from the environment.
