@@ -93,6 +93,15 @@ func reply(status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
 }
 
+// seeAssertions answers 503 to each request and shows the claims it came with.
+func seeAssertions(t *testing.T, see func(claims)) func(*http.Request) (*http.Response, error) {
+	return func(r *http.Request) (*http.Response, error) {
+		check(t, r.ParseForm())
+		see(claimsOf(t, r.PostForm.Get("client_assertion")))
+		return reply(503, ""), nil
+	}
+}
+
 func TestScope(t *testing.T) {
 	c := alice()
 	c.Scopes = []string{"jobs", "files"}
