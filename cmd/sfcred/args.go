@@ -188,6 +188,10 @@ func (l *line) checkArity() error {
 	if len(l.subcommands()) > 0 {
 		return &bareError{l.path}
 	}
+	if slices.Contains(l.args, "") {
+		// "$NAME" of a variable that is not set must not mean the default.
+		return &usageError{fmt.Sprintf("an empty argument for %q", l.words()), []string{l.words("--help")}}
+	}
 	words := strings.Fields(l.command.ArgsUsage)
 	if len(l.args) > len(words) {
 		return &usageError{fmt.Sprintf("surplus argument %q for %q", l.args[len(words)], l.words()), []string{l.words("--help")}}
