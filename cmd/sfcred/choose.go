@@ -93,13 +93,23 @@ func (p *program) chooseFrom(config *helper.Config, name string) (*chosen, error
 
 // named is choose for commands that take a NAME.
 func (p *program) named(name string) (*chosen, error) {
-	if name != "" {
-		if p.profile != "" && p.profile != name && p.profile != p.env.profile {
-			return nil, &usageError{text: fmt.Sprintf("two profiles are named: %s and %s", p.profile, name)}
-		}
-		p.profile = name
+	if err := p.takeName(name); err != nil {
+		return nil, err
 	}
 	return p.choose()
+}
+
+// takeName has a NAME among the arguments mean what --profile means. Two
+// different names are one too many; a variable gives way.
+func (p *program) takeName(name string) error {
+	if name == "" {
+		return nil
+	}
+	if p.profile != "" && p.profile != name && p.profile != p.env.profile {
+		return &usageError{text: fmt.Sprintf("two profiles are named: %s and %s", p.profile, name)}
+	}
+	p.profile = name
+	return nil
 }
 
 // chooseEnv makes the profile that comes from variables, for CI jobs and pods.

@@ -35,7 +35,10 @@ func (p *program) existing(name string) (helper.ConfigFile, string, *helper.Prof
 	if err != nil {
 		return "", "", nil, err
 	}
-	name = firstOf(name, p.profile, config.Default)
+	if err := p.takeName(name); err != nil {
+		return "", "", nil, err
+	}
+	name = firstOf(p.profile, config.Default)
 	profile := config.Profiles[name]
 	if profile == nil {
 		return "", "", nil, &missingError{name: name, near: near(name, config.Names()), known: len(config.Profiles)}
