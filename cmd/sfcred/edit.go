@@ -72,34 +72,31 @@ func (p *program) edit(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	change, err := editChange(c)
+	change, err := editChange(c, name)
 	if err != nil {
 		return err
 	}
 	if c.IsSet("store") || c.Bool("new-passphrase") {
+		// Tried out first: a key must not have been moved by a command that
+		// then turns out to be wrong.
+		config, err := file.Load()
+		if err == nil {
+			err = change(config)
+		}
+		if err != nil {
+			return err
+		}
 		if err := p.moveKey(c, file, name, profile); err != nil {
 			return err
 		}
 	}
 	ctx, cancel := p.deadline(c.Context)
 	defer cancel()
-	return file.Update(ctx, func(config *helper.Config) error {
-		now := config.Profiles[name]
-		if now == nil {
-			return &missingError{name: name}
-		}
-		if err := change(now); err != nil {
-			return err
-		}
-		if err := now.Check(); err != nil {
-			return &usageError{text: err.Error()}
-		}
-		return rename(config, name, c.String("rename"))
-	})
+	return file.Update(ctx, change)
 }
 
-// editChange reads the flags that change settings.
-func editChange(c *cli.Context) (func(*helper.Profile) error, error) {
+// editChange reads the flags that change settings of the profile name.
+func editChange(c *cli.Context, name string) (func(*helper.Config) error, error) {
 	var expires time.Time
 	if c.IsSet("expires") {
 		var err error
@@ -107,7 +104,11 @@ func editChange(c *cli.Context) (func(*helper.Profile) error, error) {
 			return nil, &usageError{text: "--expires: " + err.Error()}
 		}
 	}
-	return func(p *helper.Profile) error {
+	return func(config *helper.Config) error {
+		p := config.Profiles[name]
+		if p == nil {
+			return &missingError{name: name}
+		}
 		if c.IsSet("api-url") {
 			p.APIURL = c.String("api-url")
 		}
@@ -119,7 +120,10 @@ func editChange(c *cli.Context) (func(*helper.Profile) error, error) {
 				return &usageError{text: "--host: " + err.Error()}
 			}
 		}
-		return nil
+		if err := p.Check(); err != nil {
+			return &usageError{text: err.Error()}
+		}
+		return rename(config, name, c.String("rename"))
 	}, nil
 }
 
