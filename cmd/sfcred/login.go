@@ -64,8 +64,11 @@ func (p *program) login(c *cli.Context) error {
 	if err := l.settings(); err != nil {
 		return err
 	}
-	if l.swaps() {
+	if l.swaps() && !c.Bool("delete-source") {
 		return l.swap()
+	}
+	if err := l.checkSource(); err != nil {
+		return err
 	}
 	key, err := l.readKey()
 	if err != nil {
@@ -76,8 +79,7 @@ func (p *program) login(c *cli.Context) error {
 
 // checkLoginFlags refuses flags that contradict each other.
 func checkLoginFlags(c *cli.Context) error {
-	store, key := c.String("store"), c.String("key")
-	noFile := key == "" || key == "-"
+	store := c.String("store")
 	switch {
 	case !slices.Contains([]string{"", keychain.StoreKeychain, keychain.StoreFile, keychain.StorePEM}, store):
 		return &usageError{text: fmt.Sprintf("unknown store %q: keychain, file or pem", store)}
@@ -87,12 +89,22 @@ func checkLoginFlags(c *cli.Context) error {
 		return &usageError{text: "--no-check never drops a key: it goes with neither --replace nor --delete-source"}
 	case c.Bool("no-check") && c.IsSet("user"):
 		return &usageError{text: "--user is found out by an exchange, which --no-check leaves out"}
-	case c.Bool("delete-source") && store == keychain.StorePEM:
-		return &usageError{text: "--delete-source would delete the only copy: with --store pem the key stays in its file"}
-	case c.Bool("delete-source") && noFile:
+	}
+	return nil
+}
+
+// checkSource refuses what cannot be done with the key where it comes from. The
+// store may be that of the profile as it stands.
+func (l *loginRun) checkSource() error {
+	key, deletes, stays := l.c.String("key"), l.c.Bool("delete-source"), l.profile.Store == keychain.StorePEM
+	noFile := key == "" || key == "-"
+	switch {
+	case deletes && stays:
+		return &usageError{text: "--delete-source would delete the only copy: in store pem the key stays in its file"}
+	case deletes && noFile:
 		return &usageError{text: "--delete-source needs a file: --key FILE"}
-	case store == keychain.StorePEM && noFile:
-		return &usageError{text: "--store pem needs a file: --key FILE"}
+	case stays && noFile:
+		return &usageError{text: "store pem needs a file: --key FILE, or another --store"}
 	}
 	return nil
 }
