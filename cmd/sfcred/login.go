@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -435,7 +436,19 @@ func (l *loginRun) deleteSource() error {
 	if !l.c.Bool("delete-source") {
 		return nil
 	}
-	if err := os.Remove(l.c.String("key")); err != nil {
+	path := l.c.String("key")
+	target, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		err = os.Remove(target)
+	}
+	if err == nil && target != filepath.Clean(path) {
+		// A link that leads nowhere by now, unless it is a directory's.
+		err = os.Remove(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("delete the key file: %w", err)
 	}
 	return nil
