@@ -120,8 +120,13 @@ func ParseConfig(path string, text []byte) (*Config, error) {
 func configError(path string, err error) error {
 	e := &ConfigError{Path: path, Problem: strings.TrimPrefix(printable(err.Error()), "toml: ")}
 	var syntax toml.ParseError
+	var key string
 	if errors.As(err, &syntax) {
 		e.Line, e.Problem = syntax.Position.Line, printable(syntax.Message)
+	} else if n, _ := fmt.Sscanf(err.Error(), "toml: line %d (last key %q):", &e.Line, &key); n == 2 {
+		// A wrong type has no error type of its own, only these words.
+		_, problem, _ := strings.Cut(err.Error(), "): ")
+		e.Problem = printable(fmt.Sprintf("%q: %s", key, problem))
 	}
 	return e
 }
