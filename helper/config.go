@@ -99,6 +99,11 @@ func ParseConfig(path string, text []byte) (*Config, error) {
 	if err != nil {
 		return nil, configError(path, err)
 	}
+	// The library takes anything but a table for an empty map, and the next
+	// change would write the profiles away.
+	if kind := known.Type("profile"); kind != "" && kind != "Hash" {
+		return nil, &ConfigError{Path: path, Line: lineOf(text, toml.Key{"profile"}), Problem: `"profile" is not a table`}
+	}
 	if unknown := known.Undecoded(); len(unknown) > 0 {
 		key := unknown[0]
 		return nil, &ConfigError{Path: path, Line: lineOf(text, key), Problem: fmt.Sprintf("unknown key %q", printable(key.String()))}
