@@ -208,6 +208,9 @@ func (f ConfigFile) edit(ctx context.Context, change func(c *Config, save func()
 		if err != nil {
 			return err
 		}
+		if len(text) > configLimit {
+			return fmt.Errorf("write config: larger than %d bytes, which could not be read again", configLimit)
+		}
 		if err := disk.WriteFile(string(f), text); err != nil {
 			return fmt.Errorf("write config: %w", err)
 		}
