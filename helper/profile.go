@@ -64,7 +64,7 @@ func (p *Profile) Check() error {
 	}
 	if p.Audience != "" && !p.AllowForeignAudience {
 		audience, err := ParseURL(p.Audience)
-		if err != nil || audience.Host != token.Host {
+		if err != nil || !sameHost(audience, token) {
 			return fmt.Errorf("audience %q: %w", printable(p.Audience), ErrForeignAudience)
 		}
 	}
@@ -73,6 +73,11 @@ func (p *Profile) Check() error {
 	}
 	_, err = ParseHosts(p.Hosts)
 	return err
+}
+
+// sameHost compares host and port; https://a and https://a:443 are one.
+func sameHost(a, b *url.URL) bool {
+	return a.Hostname() == b.Hostname() && effectivePort(a.Port(), a.Scheme) == effectivePort(b.Port(), b.Scheme)
 }
 
 // ErrForeignAudience refuses an audience on another host than the token URL.
