@@ -140,7 +140,7 @@ func CheckName(name string) error {
 	bad := func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-", r))
 	}
-	if name == "" || len(name) > 64 || strings.ContainsFunc(name, bad) || strings.ContainsAny(name[:1], ".-") {
+	if name == "" || len(name) > 64 || strings.ContainsFunc(name, bad) || strings.ContainsAny(name[:1], "._-") {
 		return fmt.Errorf("profile name %q: letters, digits, dots, hyphens and underscores, at most 64, beginning with a letter or digit", printable(name))
 	}
 	return nil
