@@ -291,6 +291,9 @@ func (l *loginRun) mayReplace(old *helper.Profile, askNow bool) error {
 // again is the login command with one more flag, as far as it can be repeated.
 func (l *loginRun) again(flag string) string {
 	words := []string{"sfcred", "login"}
+	if l.program.profile != "" && !strings.HasPrefix(flag, "--profile") {
+		words = append(words, "--profile", l.name)
+	}
 	for _, name := range []string{"client-id", "key", "store", "site", "token-url"} {
 		if v := l.c.String(name); l.c.IsSet(name) && !strings.ContainsAny(v, " '\"\\$`;&|<>()*?[]#~") {
 			words = append(words, "--"+name, v)
