@@ -469,6 +469,9 @@ func (l *loginRun) swap() error {
 	if err != nil {
 		return &profileError{l.name, err}
 	}
+	if err := l.checkAlg(jose.Algorithms(signer.Public())); err != nil {
+		return err
+	}
 	found, err := l.check(signer)
 	if err != nil {
 		return err

@@ -40,8 +40,8 @@ func (l *loginRun) readKey() (*jose.Key, error) {
 	fit := jose.Algorithms(file.Key.Public())
 	switch {
 	case l.c.IsSet("alg"):
-		if !slices.Contains(fit, p.Alg) {
-			return nil, &usageError{text: fmt.Sprintf("--alg %s does not fit the key; what fits is %s", p.Alg, strings.Join(fit, ", "))}
+		if err := l.checkAlg(fit); err != nil {
+			return nil, err
 		}
 	case file.Alg != "":
 		p.Alg = file.Alg
@@ -49,6 +49,14 @@ func (l *loginRun) readKey() (*jose.Key, error) {
 		p.Alg = fit[0]
 	}
 	return file.Key, nil
+}
+
+// checkAlg refuses an algorithm that does not fit the key.
+func (l *loginRun) checkAlg(fit []string) error {
+	if alg := l.c.String("alg"); l.c.IsSet("alg") && !slices.Contains(fit, alg) {
+		return &usageError{text: fmt.Sprintf("--alg %s does not fit the key; what fits is %s", alg, strings.Join(fit, ", "))}
+	}
+	return nil
 }
 
 // keyText reads the key from the file, standard input or the terminal, and
