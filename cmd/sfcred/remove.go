@@ -74,6 +74,6 @@ func (p *program) removeOrphans(c *cli.Context) error {
 	ctx, cancel := p.deadline(c.Context)
 	defer cancel()
 	gone, err := file.RemoveOrphans(ctx, p.stores())
-	p.inform("%d orphaned keys removed", len(gone))
+	p.inform("orphaned keys removed: %d", len(gone))
 	return err
 }
