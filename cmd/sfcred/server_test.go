@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -19,7 +20,7 @@ import (
 //	server ok|html|empty|cut|reset|short|notoken|huge|hang|badtoken|noexpiry|mac|echo|gone
 //	server tls                                 another server, over https, with its CA in ca.pem
 //	server status CODE [TIMES [RETRY-AFTER]]   server redirect URL   server life DURATION
-//	server skew DURATION    server remove CLIENT   server token VALUE   server delay DURATION
+//	server skew DURATION    server remove CLIENT   server again CLIENT KEY   server token VALUE   server delay DURATION
 //	server api CODE         server api hang
 //	server exchanges N      server refusals N      server requests N
 func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
@@ -106,6 +107,8 @@ func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 		server.SetSkew(duration())
 	case "remove":
 		server.Remove(arg(1))
+	case "again":
+		server.Add(sfapitest.Client{ID: arg(1), Key: theKeys()[arg(2)].(crypto.Signer).Public(), User: "bob"})
 	case "exchanges":
 		expect("exchanges", server.Exchanges())
 	case "refusals":
