@@ -66,7 +66,7 @@ func (s *Source) ClientExpiry(ctx context.Context, t Token) (time.Time, error) {
 		return time.Time{}, err
 	}
 	for _, c := range clients {
-		if c.ClientID == s.Profile.ClientID {
+		if c.ClientID == s.Profile.ClientID && c.ExpiresAt != "" {
 			return parseExpiresAt(c.ExpiresAt)
 		}
 	}
