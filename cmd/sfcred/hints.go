@@ -76,7 +76,7 @@ func unsafeHints(unsafe *disk.UnsafeError) []string {
 	if err != nil {
 		return nil
 	}
-	if uid, ok := disk.Owner(info); !ok || uid != os.Geteuid() {
+	if uid, ok := disk.Owner(info); !ok || uid != os.Geteuid() || !info.Mode().IsRegular() {
 		return []string{"ls -ld " + shellWord(unsafe.Path)}
 	}
 	return []string{"chmod go= " + shellWord(unsafe.Path)}
