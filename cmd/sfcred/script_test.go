@@ -25,6 +25,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sfcred/helper/sfapitest"
+	"sfcred/keychain/jose"
 	"sfcred/keychain/keychaintest"
 )
 
@@ -134,6 +135,8 @@ func setUp(env *testscript.Env) error {
 		"KEY="+filepath.Join(env.WorkDir, "key.pem"),
 		"UID="+strconv.Itoa(os.Getuid()),
 		"FOREIGN="+os.Getenv(foreignEnv),
+		"KEY_LINE="+keyLine(),
+		"FINGERPRINT="+fingerprint(),
 	)
 	env.Vars = append(env.Vars, serverVars(server)...)
 	return writeKeys(env.WorkDir, theKeys())
@@ -220,6 +223,21 @@ func writeKeys(dir string, keys map[string]any) error {
 		}
 	}
 	return nil
+}
+
+// keyLine is the key in one line, its line ends written out.
+func keyLine() string {
+	der := x509.MarshalPKCS1PrivateKey(theKeys()["key"].(*rsa.PrivateKey))
+	return strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der})), "\n", `\n`)
+}
+
+// fingerprint is the key's.
+func fingerprint() string {
+	text, err := jose.Fingerprint(theKeys()["key"].(crypto.Signer).Public())
+	if err != nil {
+		panic(err)
+	}
+	return text
 }
 
 // jwkOf is a key as the service hands it out in JSON.
