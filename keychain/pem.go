@@ -45,7 +45,7 @@ func (s *Stores) readPEM(ctx context.Context, path string) (*jose.Key, error) {
 func parseKeyFile(ctx context.Context, path string, data []byte, passphrase func() ([]byte, error)) (*jose.Key, error) {
 	late := pemError(ErrTimeout, "there was not enough time to decrypt key file %q", path)
 	return bounded(ctx, late, func() (*jose.Key, error) {
-		file, err := jose.Parse(data, passphrase)
+		file, err := jose.Load(data, passphrase)
 		switch {
 		case err == nil:
 			return file.Key, nil

@@ -2,7 +2,7 @@
 // as short text, and makes the signed client assertion of RFC 7523.
 //
 // It trusts nothing it reads: a [Key] exists only after its numbers were
-// checked against each other and a trial signature was verified, and no error
+// checked against each other, what [Parse] gives has made a trial signature, and no error
 // of this package repeats a piece of its input. It trusts the signer it is
 // given to keep its key, but verifies what it signed.
 //

@@ -39,6 +39,20 @@ type File struct {
 // and what passphrase returned. Everything that is not a private key is
 // refused by its name, and no error repeats any of data.
 func Parse(data []byte, passphrase func() ([]byte, error)) (*File, error) {
+	file, err := Load(data, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	if err := file.Key.try(); err != nil {
+		return nil, fmt.Errorf("parse key: %w", err)
+	}
+	return file, nil
+}
+
+// Load is [Parse] without the trial signature, which takes as long as the one
+// that is wanted: for a key file that Parse has seen before, and for signatures
+// that are verified one by one, as [Assertion.Sign] does.
+func Load(data []byte, passphrase func() ([]byte, error)) (*File, error) {
 	file, err := parse(data, passphrase)
 	if err != nil {
 		return nil, fmt.Errorf("parse key: %w", err)
