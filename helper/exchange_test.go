@@ -134,8 +134,8 @@ func TestRefused(t *testing.T) {
 	}
 	// Its last words are as good as its first: the generic text of the service
 	// must not be cut.
-	if want := "a mismatch between registered and presented client authentication method)"; !strings.HasSuffix(err.Error(), want) {
-		t.Errorf("got %q, want it to end in %q", err, want)
+	if want := "a mismatch between registered and presented client authentication method)"; !strings.Contains(err.Error(), want) {
+		t.Errorf("got %q, want %q in it", err, want)
 	}
 	wantCounts(t, server, 0, 1)
 }
@@ -177,12 +177,13 @@ func wantNoRun(t testing.TB, text, secret string) {
 
 // TestBadAnswers has the server answer with something that is no token.
 func TestBadAnswers(t *testing.T) {
-	tests := map[string]struct {
+	type badAnswer struct {
 		fault sfapitest.Fault
 		html  bool
 		calls int
 		want  string
-	}{
+	}
+	together(t, map[string]badAnswer{
 		"web page":     {sfapitest.HTML(), true, 1, "the answer is not OAuth: a web page"},
 		"empty":        {sfapitest.Empty(), false, 1, "the answer is not OAuth"},
 		"no token":     {sfapitest.Without("access_token"), false, 1, "the answer has no access_token in it"},
@@ -202,26 +203,22 @@ func TestBadAnswers(t *testing.T) {
 		"null":         {answerWith(200, `null`), false, 1, "the answer has no access_token in it"},
 		"array":        {answerWith(200, `[{"access_token":"a"}]`), false, 1, "the answer is not OAuth"},
 		"two values":   {answerWith(200, `{"access_token":"a"}{"access_token":"b"}`), false, 1, "the answer is not OAuth"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := newServer(t)
-			server.SetTokenFault(tt.fault)
-			src := newSource(t, server)
-			_, err := exchange(t, src, 5*time.Second)
-			var answer *helper.AnswerError
-			if !errors.As(err, &answer) || answer.HTML != tt.html {
-				t.Fatalf("got %v, want an AnswerError with HTML %v", err, tt.html)
-			}
-			if want := "post " + server.TokenURL + ": " + tt.want; err.Error() != want {
-				t.Errorf("got %q, want %q", err, want)
-			}
-			if n := len(server.Requests()); n != tt.calls {
-				t.Errorf("got %d requests, want %d", n, tt.calls)
-			}
-		})
-	}
+	}, func(t *testing.T, tt badAnswer) {
+		server := newServer(t)
+		server.SetTokenFault(tt.fault)
+		src := newSource(t, server)
+		_, err := exchange(t, src, 5*time.Second)
+		var answer *helper.AnswerError
+		if !errors.As(err, &answer) || answer.HTML != tt.html {
+			t.Fatalf("got %v, want an AnswerError with HTML %v", err, tt.html)
+		}
+		if want := "post " + server.TokenURL + ": " + tt.want; err.Error() != want {
+			t.Errorf("got %q, want %q", err, want)
+		}
+		if n := len(server.Requests()); n != tt.calls {
+			t.Errorf("got %d requests, want %d", n, tt.calls)
+		}
+	})
 }
 
 func answerWith(status int, body string) sfapitest.Fault {
@@ -270,13 +267,14 @@ func TestExpiresIn(t *testing.T) {
 // has seen, so success shows that each try has a new one.
 func TestRetries(t *testing.T) {
 	seconds := func(n int) http.Header { return http.Header{"Retry-After": {fmt.Sprint(n)}} }
-	tests := map[string]struct {
+	type retry struct {
 		faults []sfapitest.Fault
 		within time.Duration
 		calls  int
 		ok     bool
 		least  time.Duration // passes in any case
-	}{
+	}
+	together(t, map[string]retry{
 		"cut once":                {[]sfapitest.Fault{sfapitest.Times(1, sfapitest.Cut())}, 8 * time.Second, 2, true, 0},
 		"reset once":              {[]sfapitest.Fault{sfapitest.Times(1, sfapitest.Reset())}, 8 * time.Second, 2, true, 0},
 		"cut after it was spent":  {[]sfapitest.Fault{sfapitest.Times(2, sfapitest.Short())}, 8 * time.Second, 3, true, 0},
@@ -291,27 +289,23 @@ func TestRetries(t *testing.T) {
 			"Date": {"Mon, 23 Nov 2026 00:00:00 GMT"}, "Retry-After": {"Mon, 23 Nov 2026 00:00:01 GMT"}}))}, 8 * time.Second, 2, true, time.Second},
 		// There is no time left for another try: nobody waits for nothing.
 		"Retry-After beyond the deadline": {[]sfapitest.Fault{sfapitest.Status(503, seconds(3600))}, 20 * time.Second, 1, false, 0},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := newServer(t)
-			server.SetTokenFault(tt.faults...)
-			began := time.Now()
-			_, err := exchange(t, newSource(t, server), tt.within)
-			took := time.Since(began)
-			if (err == nil) != tt.ok {
-				t.Errorf("got %v, want success %v", err, tt.ok)
-			}
-			if n := len(server.Requests()); n != tt.calls {
-				t.Errorf("got %d requests, want %d", n, tt.calls)
-			}
-			if took < tt.least || took > 7*time.Second {
-				t.Errorf("took %s, want at least %s and no waiting for nothing", took, tt.least)
-			}
-			wantNetworkError(t, err, tt.ok)
-		})
-	}
+	}, func(t *testing.T, tt retry) {
+		server := newServer(t)
+		server.SetTokenFault(tt.faults...)
+		began := time.Now()
+		_, err := exchange(t, newSource(t, server), tt.within)
+		took := time.Since(began)
+		if (err == nil) != tt.ok {
+			t.Errorf("got %v, want success %v", err, tt.ok)
+		}
+		if n := len(server.Requests()); n != tt.calls {
+			t.Errorf("got %d requests, want %d", n, tt.calls)
+		}
+		if took < tt.least || took > 7*time.Second {
+			t.Errorf("took %s, want at least %s and no waiting for nothing", took, tt.least)
+		}
+		wantNetworkError(t, err, tt.ok)
+	})
 }
 
 // wantNetworkError wants exit code 6: an AnswerError or a NetworkError.
@@ -374,23 +368,20 @@ func TestRetryAfter(t *testing.T) {
 
 // TestDeadline wants every kind of slowness to end with the context.
 func TestDeadline(t *testing.T) {
-	for name, fault := range map[string]sfapitest.Fault{
+	together(t, map[string]sfapitest.Fault{
 		"no answer":       sfapitest.Delay(time.Minute),
 		"drip":            sfapitest.Drip(time.Second),
 		"503 and no time": sfapitest.Status(503, http.Header{"Retry-After": {"2"}}),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := newServer(t)
-			server.SetTokenFault(fault)
-			began := time.Now()
-			_, err := exchange(t, newSource(t, server), time.Second)
-			wantNetworkError(t, err, false)
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("took %s, want about a second", took)
-			}
-		})
-	}
+	}, func(t *testing.T, fault sfapitest.Fault) {
+		server := newServer(t)
+		server.SetTokenFault(fault)
+		began := time.Now()
+		_, err := exchange(t, newSource(t, server), time.Second)
+		wantNetworkError(t, err, false)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("took %s, want about a second", took)
+		}
+	})
 	t.Run("cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -430,7 +421,7 @@ func TestRedirect(t *testing.T) {
 // out of the error: it is anybody's bytes, and may be what it was sent.
 func TestNotHTTP(t *testing.T) {
 	const secret = "\x1b[31mAAAABBBBCCCCDDDDEEEEFFFF"
-	for name, answer := range map[string]string{
+	together(t, map[string]string{
 		"bare":             `{"access_token":"` + secret + `"}` + "\r\n\r\n",
 		"header":           "HTTP/1.1 200 OK\r\n" + secret + "\r\n\r\n",
 		"header name":      "HTTP/1.1 200 OK\r\n" + secret + ": x\r\n\r\n",
@@ -441,19 +432,16 @@ func TestNotHTTP(t *testing.T) {
 		"coding":           "HTTP/1.1 200 OK\r\nTransfer-Encoding: " + secret + "\r\n\r\n",
 		"chunk":            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + secret + "\r\n",
 		"too many headers": "HTTP/1.1 200 OK\r\nX: " + strings.Repeat(secret, 10000) + "\r\n\r\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			src := newSource(t, newServer(t))
-			src.Profile.TokenURL = "http://" + serveRaw(t, answer) + "/token"
-			_, err := exchange(t, src, 5*time.Second)
-			wantNetworkError(t, err, false)
-			if err == nil || strings.Contains(err.Error(), "\x1b") || len(err.Error()) > 500 {
-				t.Errorf("got %q, want short plain text", err)
-			}
-			wantNoRun(t, fmt.Sprint(err), secret)
-		})
-	}
+	}, func(t *testing.T, answer string) {
+		src := newSource(t, newServer(t))
+		src.Profile.TokenURL = "http://" + serveRaw(t, answer) + "/token"
+		_, err := exchange(t, src, 5*time.Second)
+		wantNetworkError(t, err, false)
+		if err == nil || strings.Contains(err.Error(), "\x1b") || len(err.Error()) > 500 {
+			t.Errorf("got %q, want short plain text", err)
+		}
+		wantNoRun(t, fmt.Sprint(err), secret)
+	})
 }
 
 // serveRaw answers each request with text and closes the connection.

@@ -190,3 +190,13 @@ func check(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// together runs all cases at once, however many -parallel allows: they wait,
+// they do not work.
+func together[C any](t *testing.T, cases map[string]C, test func(*testing.T, C)) {
+	var group sync.WaitGroup
+	for name, c := range cases {
+		group.Go(func() { t.Run(name, func(t *testing.T) { test(t, c) }) })
+	}
+	group.Wait()
+}

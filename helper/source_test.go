@@ -171,7 +171,8 @@ func TestForceNeverFallsBack(t *testing.T) {
 // is still valid, where the key or the server is out of reach.
 func TestFallback(t *testing.T) {
 	locked := &keychain.Error{Store: "keychain", Reason: "the keychain is locked", Err: keychain.ErrLocked}
-	ill := map[string]func(*source, *sfapitest.Server){
+	type ill func(*source, *sfapitest.Server)
+	together(t, map[string]ill{
 		"the key is locked": func(src *source, _ *sfapitest.Server) {
 			src.Signer = func(context.Context) (crypto.MessageSigner, error) { return nil, locked }
 		},
@@ -179,28 +180,24 @@ func TestFallback(t *testing.T) {
 		"the server is ill":         func(_ *source, s *sfapitest.Server) { s.SetTokenFault(sfapitest.Status(500, nil)) },
 		"a portal stands before it": func(_ *source, s *sfapitest.Server) { s.SetTokenFault(sfapitest.HTML()) },
 		"the server hangs":          func(_ *source, s *sfapitest.Server) { s.SetTokenFault(sfapitest.Delay(time.Minute)) },
-	}
-	for name, spoil := range ill {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := newServer(t)
-			src := newSource(t, server)
-			spoil(src, server)
-			src.cache(t, 600*time.Second, 570*time.Second)
-			token, err := src.Token(within(t, 3*time.Second), helper.Want{MinTTL: time.Minute})
-			if err != nil || !isCached(token) {
-				t.Fatalf("got %v, want the cached token", err)
-			}
-			if got := src.warnings(); len(got) != 1 || !strings.Contains(got[0], "; the cached token is still valid for ") {
-				t.Errorf("got warnings %q, want one that says so", got)
-			}
-			// One that has expired is of no use.
-			src.cache(t, 600*time.Second, 601*time.Second)
-			if token, err := src.Token(within(t, 3*time.Second), helper.Want{}); err == nil || token != (helper.Token{}) {
-				t.Errorf("expired: got %v, want an error alone", err)
-			}
-		})
-	}
+	}, func(t *testing.T, spoil ill) {
+		server := newServer(t)
+		src := newSource(t, server)
+		spoil(src, server)
+		src.cache(t, 600*time.Second, 570*time.Second)
+		token, err := src.Token(within(t, 3*time.Second), helper.Want{MinTTL: time.Minute})
+		if err != nil || !isCached(token) {
+			t.Fatalf("got %v, want the cached token", err)
+		}
+		if got := src.warnings(); len(got) != 1 || !strings.Contains(got[0], "; the cached token is still valid for ") {
+			t.Errorf("got warnings %q, want one that says so", got)
+		}
+		// One that has expired is of no use.
+		src.cache(t, 600*time.Second, 601*time.Second)
+		if token, err := src.Token(within(t, 3*time.Second), helper.Want{}); err == nil || token != (helper.Token{}) {
+			t.Errorf("expired: got %v, want an error alone", err)
+		}
+	})
 	t.Run("refused", func(t *testing.T) {
 		server := newServer(t)
 		server.Remove(clientID)
