@@ -177,6 +177,7 @@ func wantNoRun(t testing.TB, text, secret string) {
 
 // TestBadAnswers has the server answer with something that is no token.
 func TestBadAnswers(t *testing.T) {
+	t.Parallel()
 	type badAnswer struct {
 		fault sfapitest.Fault
 		html  bool
@@ -266,6 +267,7 @@ func TestExpiresIn(t *testing.T) {
 // TestRetries counts requests. The strict server refuses an assertion that it
 // has seen, so success shows that each try has a new one.
 func TestRetries(t *testing.T) {
+	t.Parallel()
 	seconds := func(n int) http.Header { return http.Header{"Retry-After": {fmt.Sprint(n)}} }
 	type retry struct {
 		faults []sfapitest.Fault
@@ -368,6 +370,7 @@ func TestRetryAfter(t *testing.T) {
 
 // TestDeadline wants every kind of slowness to end with the context.
 func TestDeadline(t *testing.T) {
+	t.Parallel()
 	together(t, map[string]sfapitest.Fault{
 		"no answer":       sfapitest.Delay(time.Minute),
 		"drip":            sfapitest.Drip(time.Second),
@@ -420,6 +423,7 @@ func TestRedirect(t *testing.T) {
 // TestNotHTTP has something else listen at the token URL. What it says stays
 // out of the error: it is anybody's bytes, and may be what it was sent.
 func TestNotHTTP(t *testing.T) {
+	t.Parallel()
 	const secret = "\x1b[31mAAAABBBBCCCCDDDDEEEEFFFF"
 	together(t, map[string]string{
 		"bare":             `{"access_token":"` + secret + `"}` + "\r\n\r\n",

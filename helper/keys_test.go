@@ -150,6 +150,7 @@ func install(to keychain.Ref) func(*keys, helper.ConfigFile) error {
 // TestKeyChanges lets each step of each change go wrong in each way. Then what
 // the config says must be usable, whole, and what is left over must be known.
 func TestKeyChanges(t *testing.T) {
+	t.Parallel()
 	inKeychain, inFile := keychain.Ref{Store: "keychain", ID: oldID}, keychain.Ref{Store: "file", ID: newID}
 	pem := keychain.Ref{Store: "pem", Path: "/home/alice/key.pem"}
 	changes := map[string]keyChange{

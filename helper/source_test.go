@@ -170,6 +170,7 @@ func TestForceNeverFallsBack(t *testing.T) {
 // TestFallback serves a token that does not last as long as was wanted, but
 // is still valid, where the key or the server is out of reach.
 func TestFallback(t *testing.T) {
+	t.Parallel()
 	locked := &keychain.Error{Store: "keychain", Reason: "the keychain is locked", Err: keychain.ErrLocked}
 	type ill func(*source, *sfapitest.Server)
 	together(t, map[string]ill{
@@ -185,7 +186,7 @@ func TestFallback(t *testing.T) {
 		src := newSource(t, server)
 		spoil(src, server)
 		src.cache(t, 600*time.Second, 570*time.Second)
-		token, err := src.Token(within(t, 3*time.Second), helper.Want{MinTTL: time.Minute})
+		token, err := src.Token(within(t, 1500*time.Millisecond), helper.Want{MinTTL: time.Minute})
 		if err != nil || !isCached(token) {
 			t.Fatalf("got %v, want the cached token", err)
 		}
@@ -194,7 +195,7 @@ func TestFallback(t *testing.T) {
 		}
 		// One that has expired is of no use.
 		src.cache(t, 600*time.Second, 601*time.Second)
-		if token, err := src.Token(within(t, 3*time.Second), helper.Want{}); err == nil || token != (helper.Token{}) {
+		if token, err := src.Token(within(t, 1500*time.Millisecond), helper.Want{}); err == nil || token != (helper.Token{}) {
 			t.Errorf("expired: got %v, want an error alone", err)
 		}
 	})
