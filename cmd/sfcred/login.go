@@ -399,7 +399,13 @@ func (p *program) learn(profile *helper.Profile, found *checked) {
 	}
 	ctx, cancel := p.deadline(context.Background())
 	defer cancel()
-	if err := state.Learn(ctx, profile, helper.Learnt{User: found.user, Expires: found.expires, Seen: time.Now().UTC()}); err != nil {
+	known := state.Learnt(profile) // where the API did not answer this time
+	learnt := helper.Learnt{
+		User:    firstOf(found.user, known.User),
+		Expires: firstTime(found.expires, known.Expires),
+		Seen:    time.Now().UTC(),
+	}
+	if err := state.Learn(ctx, profile, learnt); err != nil {
 		p.trace(err.Error())
 	}
 }
