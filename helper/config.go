@@ -1,7 +1,6 @@
 package helper
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/BurntSushi/toml"
 
 	"sfcred/keychain"
 	"sfcred/keychain/disk"
@@ -22,13 +19,13 @@ const configLimit = 1 << 20 // 1 MiB
 // Config is what the config file holds.
 type Config struct {
 	// Default names the profile that is meant where none is named.
-	Default string `toml:"default,omitempty"`
+	Default string
 	// Unfinished names keys ("store:id") that were being written, moved or
 	// removed. Where none of this config's profiles has such a key, it is an
 	// orphan: nothing else in the stores is, since other configs share them.
-	Unfinished []string `toml:"unfinished,omitempty"`
+	Unfinished []string
 	// Profiles are by name.
-	Profiles map[string]*Profile `toml:"profile,omitempty"`
+	Profiles map[string]*Profile
 }
 
 // ErrNoProfile says that there is no profile for this request.
@@ -94,72 +91,12 @@ func (p *Profile) Ref() keychain.Ref {
 // ParseConfig reads a config file's text. Unknown keys are errors: a misspelt
 // "hosts" must not quietly mean "no hosts".
 func ParseConfig(path string, text []byte) (*Config, error) {
-	c := &Config{}
-	known, err := toml.NewDecoder(bytes.NewReader(text)).Decode(c)
-	if err != nil {
-		return nil, configError(path, err)
+	c, err := decodeTOML(text)
+	var fault *tomlError
+	if errors.As(err, &fault) {
+		return nil, &ConfigError{Path: path, Line: fault.line(text), Problem: fault.problem}
 	}
-	// The library takes anything but a table for an empty map, and the next
-	// change would write the profiles away.
-	if kind := known.Type("profile"); kind != "" && kind != "Hash" {
-		return nil, &ConfigError{Path: path, Line: lineOf(text, toml.Key{"profile"}), Problem: `"profile" is not a table`}
-	}
-	if unknown := known.Undecoded(); len(unknown) > 0 {
-		key := unknown[0]
-		return nil, &ConfigError{Path: path, Line: lineOf(text, key), Problem: fmt.Sprintf("unknown key %q", printable(key.String()))}
-	}
-	if c.Profiles == nil {
-		c.Profiles = map[string]*Profile{}
-	}
-	for name, p := range c.Profiles {
-		if err := CheckName(name); err != nil {
-			return nil, &ConfigError{Path: path, Problem: err.Error()}
-		}
-		if p == nil {
-			return nil, &ConfigError{Path: path, Problem: fmt.Sprintf("profile %q is empty", name)}
-		}
-	}
-	return c, nil
-}
-
-func configError(path string, err error) error {
-	e := &ConfigError{Path: path, Problem: strings.TrimPrefix(printable(err.Error()), "toml: ")}
-	var syntax toml.ParseError
-	var key string
-	if errors.As(err, &syntax) {
-		e.Line, e.Problem = syntax.Position.Line, printable(syntax.Message)
-	} else if n, _ := fmt.Sscanf(err.Error(), "toml: line %d (last key %q):", &e.Line, &key); n == 2 {
-		// A wrong type has no error type of its own, only these words.
-		_, problem, _ := strings.Cut(err.Error(), "): ")
-		e.Problem = printable(fmt.Sprintf("%q: %s", key, problem))
-	}
-	return e
-}
-
-// lineOf finds the line where a key is set, which the library does not tell of
-// a key that it does not know; 0 if it is written in a way that is not found.
-func lineOf(text []byte, key toml.Key) int {
-	name := key[len(key)-1]
-	for i, line := range strings.Split(string(text), "\n") {
-		left, _, _ := strings.Cut(line, "=")
-		left = strings.Trim(left, " \t\r[]\"'")
-		if left == name || left == key.String() {
-			return i + 1
-		}
-	}
-	return 0
-}
-
-// text is the file's whole content.
-func (c *Config) text() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteString("# Written by sfcred; comments are not kept. Change it with: sfcred edit\n")
-	e := toml.NewEncoder(&b)
-	e.Indent = ""
-	if err := e.Encode(c); err != nil {
-		return nil, fmt.Errorf("encode config: %w", err)
-	}
-	return b.Bytes(), nil
+	return c, err
 }
 
 // ConfigFile is the config file at a path.
@@ -204,7 +141,7 @@ func (f ConfigFile) edit(ctx context.Context, change func(c *Config, save func()
 		return err
 	}
 	save := func() error {
-		text, err := c.text()
+		text, err := encodeTOML(c)
 		if err != nil {
 			return err
 		}

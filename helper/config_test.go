@@ -22,13 +22,13 @@ const fullConfig = `# Written by sfcred; comments are not kept. Change it with: 
 default = "nersc"
 unfinished = ["keychain:aaaa", "file:bbbb"]
 
-[profile]
 [profile.ci]
 client_id = "ccccdddd"
 token_url = "http://127.0.0.1:8080/token"
 hosts = []
 store = "pem"
 key_file = "/run/secrets/key.pem"
+
 [profile.nersc]
 client_id = "aaaabbbbcccc1"
 token_url = "https://oidc.nersc.gov/c2id/token"
@@ -92,20 +92,23 @@ func TestParseConfig(t *testing.T) {
 		"unknown in a profile": {profile + "host = [\"x\"]\n", 3, `unknown key "profile.a.host"`},
 		"unknown table":        {"\n[profiles.a]\nclient_id = \"x\"\n", 2, "unknown key"},
 		"unknown twice named":  {profile + "[profile.b]\n# x = 1\nx = 1\n", 5, `unknown key "profile.b.x"`},
-		"no value":             {profile + "store =\n", 3, "expected value"},
+		"no value":             {profile + "store =\n", 3, "at start of value"},
 		"not closed":           {"default = \"a\n", 1, ""},
 		"not TOML":             {"{\"default\": 1}\n", 1, ""},
 		"key twice":            {profile + "client_id = \"y\"\n", 3, "client_id"},
 		"table twice":          {profile + profile, 3, "profile.a"},
-		"a number for text":    {profile + "token_url = 5\n", 3, "incompatible types"},
-		"text for a list":      {profile + "hosts = \"x\"\n", 3, "incompatible types"},
-		"numbers in a list":    {profile + "hosts = [1]\n", 3, "incompatible types"},
-		"text for a switch":    {profile + "allow_foreign_audience = \"yes\"\n", 3, "incompatible types"},
+		"a number for text":    {profile + "token_url = 5\n", 3, "wants a string"},
+		"text for a list":      {profile + "hosts = \"x\"\n", 3, "wants a list of strings"},
+		"numbers in a list":    {profile + "hosts = [1]\n", 3, "wants a list of strings"},
+		"text for a switch":    {profile + "allow_foreign_audience = \"yes\"\n", 3, "wants true or false"},
 		"text for a time":      {profile + "expires = \"soon\"\n", 3, ""},
 		"text for profiles":    {"profile = \"x\"\n", 1, ""},
 		"text for a profile":   {"[profile]\na = \"x\"\n", 2, ""},
-		"a name with a slash":  {"[profile.\"a/b\"]\n", 0, "profile name"},
-		"an empty name":        {"[profile.\"\"]\n", 0, "profile name"},
+		"a name with a slash":  {"[profile.\"a/b\"]\n", 1, "profile name"},
+		"an empty name":        {"[profile.\"\"]\n", 1, "profile name"},
+		"an inline table":      {"profile = { a = { client_id = \"x\", hosts = [] } }\n", -1, ""},
+		"a dotted key":         {"profile.a.client_id = \"x\"\n", -1, ""},
+		"a list of tables":     {"[[profile]]\n", 1, "unknown key"},
 		"no UTF-8":             {"default = \"\xff\"\n", 1, ""},
 		"NUL":                  {"default = \"\x00\"\n", 1, ""},
 		"an escape":            {"\x1b[31m = 1\n", 1, ""},

@@ -30,4 +30,4 @@ var (
 func (p *Profile) CacheKey() string { return p.cacheKey() }
 
 // Text is the config file's text.
-func (c *Config) Text() ([]byte, error) { return c.text() }
+func (c *Config) Text() ([]byte, error) { return encodeTOML(c) }

@@ -10,42 +10,43 @@ import (
 )
 
 // Profile is our local name for a client: who it is, where its tokens come
-// from and where they may go, and where its key is. It holds no secret.
+// from and where they may go, and where its key is. It holds no secret. Its
+// keys in the config file are listed by fields.
 type Profile struct {
 	// ClientID is the client's ID as the authorization server knows it.
-	ClientID string `toml:"client_id"`
+	ClientID string
 	// TokenURL is the token endpoint (RFC 6749 section 3.2).
-	TokenURL string `toml:"token_url"`
+	TokenURL string
 	// APIURL is the base of the API that the tokens are for; it may be empty.
-	APIURL string `toml:"api_url,omitempty"`
+	APIURL string
 	// Audience goes into the assertion in place of the token URL: some servers
 	// want their issuer (draft-ietf-oauth-rfc7523bis).
-	Audience string `toml:"audience,omitempty"`
+	Audience string
 	// AllowForeignAudience permits an audience on another host than the token
 	// URL. An assertion made for another server is a credential there.
-	AllowForeignAudience bool `toml:"allow_foreign_audience,omitempty"`
+	AllowForeignAudience bool
 	// Scope is asked for at the exchange; empty asks for none.
-	Scope string `toml:"scope,omitempty"`
+	Scope string
 	// Hosts lists where the token may go, in the form that ParseHost reads.
-	Hosts []string `toml:"hosts"`
+	Hosts []string
 	// Alg is the JWS algorithm (RFC 7518 section 3.1); empty means the key's own.
-	Alg string `toml:"alg,omitempty"`
+	Alg string
 	// KID goes into the assertion's header if it is not empty.
-	KID string `toml:"kid,omitempty"`
+	KID string
 	// Fingerprint is that of the public key, as ssh-keygen -l prints it.
-	Fingerprint string `toml:"fingerprint,omitempty"`
+	Fingerprint string
 	// Store names the key store.
-	Store string `toml:"store"`
+	Store string
 	// KeyID is the entry of the stores that name entries by a random ID.
-	KeyID string `toml:"key_id,omitempty"`
+	KeyID string
 	// KeyFile is the path of the key of the pem store.
-	KeyFile string `toml:"key_file,omitempty"`
+	KeyFile string
 	// Expires is when the client expires, where the user has said so.
-	Expires time.Time `toml:"expires,omitempty"`
+	Expires time.Time
 	// Cache is "none" where tokens must not be kept.
-	Cache string `toml:"cache,omitempty"`
+	Cache string
 	// CAFile names PEM certificates that are trusted beside the system's.
-	CAFile string `toml:"ca_file,omitempty"`
+	CAFile string
 }
 
 // Check says what is wrong with a profile before anything is done with it.

@@ -1,0 +1,290 @@
+package helper
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// The config file as TOML (https://toml.io). The library takes the text apart;
+// what the keys mean is decided here, without reflection: the file is read for
+// every answer, and the library's own decoder would take longer than all the
+// rest, or, as others do, not say in which line a key is that it does not know.
+
+// field is a key of a profile and where its value is kept: a *string, *bool,
+// *[]string or *time.Time.
+type field struct {
+	key    string
+	value  any
+	always bool // written even where it is empty
+}
+
+// fields lists the keys of a profile in the order in which they are written.
+func (p *Profile) fields() []field {
+	return []field{
+		{"client_id", &p.ClientID, true},
+		{"token_url", &p.TokenURL, true},
+		{"api_url", &p.APIURL, false},
+		{"audience", &p.Audience, false},
+		{"allow_foreign_audience", &p.AllowForeignAudience, false},
+		{"scope", &p.Scope, false},
+		{"hosts", &p.Hosts, true},
+		{"alg", &p.Alg, false},
+		{"kid", &p.KID, false},
+		{"fingerprint", &p.Fingerprint, false},
+		{"store", &p.Store, true},
+		{"key_id", &p.KeyID, false},
+		{"key_file", &p.KeyFile, false},
+		{"expires", &p.Expires, false},
+		{"cache", &p.Cache, false},
+		{"ca_file", &p.CAFile, false},
+	}
+}
+
+// tomlError is a fault in the text, at a byte of it.
+type tomlError struct {
+	offset  int
+	problem string
+}
+
+func (e *tomlError) Error() string { return e.problem }
+
+// line counts from 1.
+func (e *tomlError) line(text []byte) int { return 1 + bytes.Count(text[:e.offset], []byte("\n")) }
+
+// tomlReader fills in a config.
+type tomlReader struct {
+	parser unstable.Parser
+	config *Config
+	table  []string
+	seen   map[string]bool // keys and tables that were set, which TOML allows once
+}
+
+// decodeTOML reads a config file's text; its errors are *tomlError.
+func decodeTOML(text []byte) (*Config, error) {
+	if !utf8.Valid(text) {
+		return nil, &tomlError{0, "it is not UTF-8 text"}
+	}
+	r := &tomlReader{config: &Config{Profiles: map[string]*Profile{}}, seen: map[string]bool{}}
+	r.parser.Reset(text)
+	for r.parser.NextExpression() {
+		if err := r.expression(r.parser.Expression()); err != nil {
+			return nil, err
+		}
+	}
+	var syntax *unstable.ParserError
+	if err := r.parser.Error(); errors.As(err, &syntax) {
+		return nil, &tomlError{r.offset(syntax.Highlight), printable(syntax.Message)}
+	} else if err != nil {
+		return nil, &tomlError{0, "it is not TOML"}
+	}
+	return r.config, nil
+}
+
+// offset is where a piece of the text stands in it.
+func (r *tomlReader) offset(piece []byte) int {
+	if len(piece) == 0 {
+		return 0
+	}
+	return int(r.parser.Range(piece).Offset)
+}
+
+// expression reads a table's head, or a key and its value.
+func (r *tomlReader) expression(e *unstable.Node) error {
+	path, at := r.path(e)
+	switch e.Kind {
+	case unstable.KeyValue:
+		return r.set(append(slices.Clone(r.table), path...), at, e.Value())
+	case unstable.Table:
+		r.table = path
+		if err := r.once(path, at); err != nil {
+			return err
+		}
+		if len(path) == 1 && path[0] == "profile" {
+			return nil
+		}
+		if len(path) == 2 && path[0] == "profile" {
+			return r.profile(path[1], at)
+		}
+	}
+	return unknownKey(path, at)
+}
+
+// path reads a dotted key, and says where it stands.
+func (r *tomlReader) path(e *unstable.Node) (path []string, at int) {
+	for parts := e.Key(); parts.Next(); {
+		part := parts.Node()
+		if path == nil {
+			at = int(part.Raw.Offset)
+		}
+		path = append(path, string(part.Data))
+	}
+	return path, at
+}
+
+func unknownKey(path []string, at int) error {
+	return &tomlError{at, fmt.Sprintf("unknown key %q", printable(strings.Join(path, ".")))}
+}
+
+// once refuses what is set a second time.
+func (r *tomlReader) once(path []string, at int) error {
+	key := strings.Join(path, "\x00")
+	if r.seen[key] {
+		return &tomlError{at, fmt.Sprintf("%q is set twice", printable(strings.Join(path, ".")))}
+	}
+	r.seen[key] = true
+	return nil
+}
+
+// profile makes sure that there is a profile of that name.
+func (r *tomlReader) profile(name string, at int) error {
+	if err := CheckName(name); err != nil {
+		return &tomlError{at, err.Error()}
+	}
+	if r.config.Profiles[name] == nil {
+		r.config.Profiles[name] = &Profile{}
+	}
+	return nil
+}
+
+// set gives a key its value.
+func (r *tomlReader) set(path []string, at int, v *unstable.Node) error {
+	if v.Kind == unstable.InlineTable && (len(path) <= 2 && path[0] == "profile") {
+		for children := v.Children(); children.Next(); {
+			child := children.Node()
+			more, at := r.path(child)
+			if err := r.set(append(slices.Clone(path), more...), at, child.Value()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := r.once(path, at); err != nil {
+		return err
+	}
+	switch {
+	case len(path) == 1 && path[0] == "default":
+		return assign(&r.config.Default, path, at, v)
+	case len(path) == 1 && path[0] == "unfinished":
+		return assign(&r.config.Unfinished, path, at, v)
+	case len(path) == 3 && path[0] == "profile":
+		if err := r.profile(path[1], at); err != nil {
+			return err
+		}
+		for _, f := range r.config.Profiles[path[1]].fields() {
+			if f.key == path[2] {
+				return assign(f.value, path, at, v)
+			}
+		}
+	case len(path) <= 2 && path[0] == "profile":
+		return wrongType(path, at, "a table")
+	}
+	return unknownKey(path, at)
+}
+
+func wrongType(path []string, at int, want string) error {
+	return &tomlError{at, fmt.Sprintf("%q wants %s", printable(strings.Join(path, ".")), want)}
+}
+
+// assign stores a value of the type that to points to.
+func assign(to any, path []string, at int, v *unstable.Node) error {
+	switch to := to.(type) {
+	case *string:
+		if v.Kind != unstable.String {
+			return wrongType(path, at, "a string")
+		}
+		*to = string(v.Data)
+	case *bool:
+		if v.Kind != unstable.Bool {
+			return wrongType(path, at, "true or false")
+		}
+		*to = v.Data[0] == 't'
+	case *time.Time:
+		t, err := time.Parse(time.RFC3339, strings.Replace(string(v.Data), " ", "T", 1))
+		if v.Kind != unstable.DateTime || err != nil {
+			return wrongType(path, at, "a time with its zone, such as 2026-12-31T12:00:00Z")
+		}
+		*to = t.UTC().Truncate(time.Second) // as it is written
+	case *[]string:
+		if v.Kind != unstable.Array {
+			return wrongType(path, at, "a list of strings")
+		}
+		*to = []string{}
+		for items := v.Children(); items.Next(); {
+			if items.Node().Kind != unstable.String {
+				return wrongType(path, at, "a list of strings")
+			}
+			*to = append(*to, string(items.Node().Data))
+		}
+	}
+	return nil
+}
+
+// encodeTOML writes the whole of a config; text that is not UTF-8, which a file
+// name may be, is an error.
+func encodeTOML(c *Config) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString("# Written by sfcred; comments are not kept. Change it with: sfcred edit\n")
+	writeFields(&b, []field{{"default", &c.Default, false}, {"unfinished", &c.Unfinished, false}})
+	for _, name := range c.Names() {
+		head := name
+		if strings.Contains(name, ".") {
+			head = quote(name)
+		}
+		fmt.Fprintf(&b, "\n[profile.%s]\n", head)
+		writeFields(&b, c.Profiles[name].fields())
+	}
+	if !utf8.Valid(b.Bytes()) {
+		return nil, errors.New("encode config: a path or another value is not UTF-8 text")
+	}
+	return b.Bytes(), nil
+}
+
+func writeFields(b *bytes.Buffer, fields []field) {
+	for _, f := range fields {
+		text := ""
+		empty := false
+		switch v := f.value.(type) {
+		case *string:
+			text, empty = quote(*v), *v == ""
+		case *bool:
+			text, empty = fmt.Sprint(*v), !*v
+		case *time.Time:
+			text, empty = v.UTC().Format(time.RFC3339), v.IsZero()
+		case *[]string:
+			quoted := make([]string, len(*v))
+			for i, s := range *v {
+				quoted[i] = quote(s)
+			}
+			text, empty = "["+strings.Join(quoted, ", ")+"]", len(*v) == 0
+		}
+		if f.always || !empty {
+			fmt.Fprintf(b, "%s = %s\n", f.key, text)
+		}
+	}
+}
+
+// quote writes a basic string.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < ' ' || c == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
