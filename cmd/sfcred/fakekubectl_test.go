@@ -8,9 +8,12 @@ import (
 )
 
 // fakeKubectl keeps users in a file as kubectl does, as far as setup needs it:
-// its version is $KUBECTL_MINOR, its kubeconfig $KUBECONFIG. The real kubectl
-// is driven elsewhere.
+// its version is $KUBECTL_MINOR, its kubeconfig $KUBECONFIG. What it was given
+// is left in $KUBECTL_LOG, if that is set. The real kubectl is driven elsewhere.
 func fakeKubectl() {
+	if log := os.Getenv("KUBECTL_LOG"); log != "" {
+		os.WriteFile(log, fmt.Appendln(nil, os.Args, os.Environ()), 0o600)
+	}
 	path := os.Getenv("KUBECONFIG")
 	config := map[string]any{}
 	if text, err := os.ReadFile(path); err == nil {

@@ -138,6 +138,11 @@ func setUp(env *testscript.Env) error {
 		"KEY_LINE="+keyLine(),
 		"FINGERPRINT="+fingerprint(),
 	)
+	sfcred, err := exec.LookPath("sfcred")
+	if err != nil {
+		return err
+	}
+	env.Vars = append(env.Vars, "SFCRED="+sfcred)
 	env.Vars = append(env.Vars, serverVars(server)...)
 	return writeKeys(env.WorkDir, theKeys())
 }
