@@ -629,3 +629,41 @@ func TestTrace(t *testing.T) {
 	}
 	wantNoRun(t, trace.String(), token.Value)
 }
+
+// endless never stops sending, and counts.
+type endless struct{ n int }
+
+func (e *endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = ' '
+	}
+	e.n += len(b)
+	return len(b), nil
+}
+
+// TestEndlessAnswer wants no more read than is needed to know that it is too
+// much.
+func TestEndlessAnswer(t *testing.T) {
+	src := newSource(t, newServer(t))
+	body := &endless{}
+	src.SetDo(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(body)}, nil
+	})
+	_, err := exchange(t, src, 5*time.Second)
+	wantNetworkError(t, err, false)
+	if body.n > 1<<20+1 {
+		t.Errorf("got %d bytes read, want at most 1 MiB and one", body.n)
+	}
+}
+
+// TestOnlyLoopback has what "localhost" may turn out to be.
+func TestOnlyLoopback(t *testing.T) {
+	for address, ok := range map[string]bool{
+		"127.0.0.1:80": true, "127.9.9.9:80": true, "[::1]:80": true,
+		"192.0.2.1:80": false, "0.0.0.0:80": false, "[2001:db8::1]:80": false, "[fe80::1%lo]:80": false, "127.0.0.1": false,
+	} {
+		if err := helper.OnlyLoopback("tcp", address, nil); (err == nil) != ok {
+			t.Errorf("%s: got %v, want it allowed: %v", address, err, ok)
+		}
+	}
+}

@@ -24,6 +24,9 @@ var (
 	Lasts       = Token.lasts
 	RetryAfter  = retryAfter
 	ParseExpiry = parseExpiresAt
+
+	WaitUntil    = waitUntil
+	OnlyLoopback = onlyLoopback
 )
 
 // CacheKey is the name of the profile's cache files, without what follows the dot.

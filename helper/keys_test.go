@@ -283,28 +283,37 @@ func wantKnown(t *testing.T, k *keys, config *helper.Config, foreign keychain.Re
 // the old key, or not done.
 func TestInstallWords(t *testing.T) {
 	old := keychain.Ref{Store: "keychain", ID: oldID}
-	for step, want := range map[int]struct {
+	for _, want := range []struct {
+		step   int // 2 put, 3 delete
 		fault  fault
 		client string
 		orphan bool
+		keys   int // are left
 	}{
-		2: {errBefore, "old", false}, // put
-		3: {errBefore, "new", true},  // delete
+		{2, errBefore, "old", false, 1},
+		{2, errAfter, "old", false, 1}, // what Put left is taken back
+		{2, diskFull, "old", false, 1}, // the config could not be switched
+		{2, allFails, "old", true, 2},
+		{3, errBefore, "new", true, 2},
 	} {
 		path := filepath.Join(t.TempDir(), "config.toml")
 		file := helper.ConfigFile(path)
-		k := &keys{t: t, path: path, entries: map[keychain.Ref]*jose.Key{old: ed()}, badStep: step, fault: want.fault}
+		k := &keys{t: t, path: path, entries: map[keychain.Ref]*jose.Key{old: ed()}, badStep: want.step, fault: want.fault}
 		_ = file.Update(t.Context(), func(c *helper.Config) error {
 			c.Profiles["p"] = &helper.Profile{ClientID: "old", Store: "keychain", KeyID: oldID}
 			return nil
 		})
 		err := install(keychain.Ref{Store: "keychain", ID: newID})(k, file)
+		k.freeDisk()
+		if len(k.entries) != want.keys {
+			t.Errorf("step %d, %s: got %d keys left, want %d", want.step, want.fault, len(k.entries), want.keys)
+		}
 		var orphan *helper.OrphanError
-		if !errors.Is(err, errBroken) || errors.As(err, &orphan) != want.orphan {
-			t.Errorf("step %d: got %v, want an OrphanError: %v", step, err, want.orphan)
+		if err == nil || errors.As(err, &orphan) != want.orphan {
+			t.Errorf("step %d, %s: got %v, want an OrphanError: %v", want.step, want.fault, err, want.orphan)
 		}
 		if got := must(file.Load()).Profiles["p"].ClientID; got != want.client {
-			t.Errorf("step %d: got the %s profile, want the %s", step, got, want.client)
+			t.Errorf("step %d, %s: got the %s profile, want the %s", want.step, want.fault, got, want.client)
 		}
 	}
 }

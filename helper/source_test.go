@@ -489,3 +489,20 @@ func TestNobodyToWarn(t *testing.T) {
 	src.Warn, src.Trace = nil, nil
 	src.get(t, helper.Want{})
 }
+
+// TestWaitUntil leaves 2 s, or half of a time that is under 4 s.
+func TestWaitUntil(t *testing.T) {
+	for total, left := range map[time.Duration]time.Duration{
+		time.Minute: 2 * time.Second, 8 * time.Second: 2 * time.Second, 5 * time.Second: 2 * time.Second,
+		3 * time.Second: 1500 * time.Millisecond, 2 * time.Second: time.Second,
+	} {
+		ctx := within(t, total)
+		deadline, _ := ctx.Deadline()
+		if got := deadline.Sub(helper.WaitUntil(ctx)); got > left || got < left-left/4 {
+			t.Errorf("%s: got %s left, want %s", total, got, left)
+		}
+	}
+	if got := time.Until(helper.WaitUntil(t.Context())); got <= 0 || got > time.Minute {
+		t.Errorf("no deadline: got %s, want an end", got)
+	}
+}
