@@ -25,8 +25,10 @@ func (p *program) hints(err error) []string {
 		return usage.hints
 	case errors.As(err, &hinted):
 		return hinted.hints
+	case errors.As(err, new(*helper.OrphanError)):
+		return []string{"sfcred remove --orphans"}
 	case errors.As(err, &store):
-		return storeHints(store)
+		return storeHints(store, err)
 	case errors.Is(err, jose.ErrEncrypted):
 		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
 	}
@@ -100,20 +102,24 @@ func serverHints(err error) []string {
 	return nil
 }
 
-// storeHints says how to get at a key, by the kind of what went wrong.
-func storeHints(err *keychain.Error) []string {
+// storeHints says how to get at a key, by the kind of what went wrong; whole is
+// the error that it is part of.
+func storeHints(err *keychain.Error, whole error) []string {
 	var unsafe *disk.UnsafeError
+	var of *profileError
 	switch {
 	case errors.As(err, &unsafe):
 		return unsafeHints(unsafe)
 	case err.Store == keychain.StoreKeychain && errors.Is(err, keychain.ErrUnavailable):
 		return []string{"sfcred login --store file --help", "sfcred login --store pem --help"}
-	case errors.Is(err, keychain.ErrLocked) && err.Store != keychain.StoreKeychain:
+	case errors.Is(err, keychain.ErrLocked) && err.Store != keychain.StoreKeychain, errors.Is(err, jose.ErrEncrypted):
 		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
 	case errors.Is(err, keychain.ErrTimeout):
 		return []string{"export SFCRED_TIMEOUT=60s"}
+	case !errors.As(whole, &of) || of.name == envName: // its variables are the user's own
+		return nil
 	case errors.Is(err, keychain.ErrNotFound), errors.Is(err, keychain.ErrDamaged):
-		return []string{"sfcred login --replace --client-id CLIENT_ID --key KEY_FILE"}
+		return []string{fmt.Sprintf("sfcred login --profile %s --replace --client-id CLIENT_ID --key KEY_FILE", of.name)}
 	}
 	return nil
 }
