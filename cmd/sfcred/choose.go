@@ -84,7 +84,7 @@ func (p *program) chooseFrom(config *helper.Config, name string) (*chosen, error
 	}
 	if p.alias == "kubectl" && profile.Store == "command" {
 		// A kubeconfig may come from others and sets this helper's variables.
-		return nil, fmt.Errorf("%w: a command as key store is refused under this name", keychain.ErrUnavailable)
+		return nil, &keychain.Error{Store: "command", Reason: "a command as key store is refused under this name", Err: keychain.ErrUnavailable}
 	}
 	stores := p.stores()
 	open := func(ctx context.Context) (crypto.MessageSigner, error) { return stores.Signer(ctx, profile.Ref()) }
