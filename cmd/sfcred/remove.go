@@ -36,6 +36,8 @@ func (p *program) remove(c *cli.Context) error {
 	}
 	p.source(*profile, nil).Forget()
 	if state, ok := p.stateFile(); ok {
+		ctx, cancel := p.deadline(c.Context) // a keychain may have used up the other
+		defer cancel()
 		if err := state.Forget(ctx, profile); err != nil {
 			p.trace(err.Error())
 		}
