@@ -115,9 +115,6 @@ func (p *program) takeName(name string) error {
 // chooseEnv makes the profile that comes from variables, for CI jobs and pods.
 func (p *program) chooseEnv() (*chosen, error) {
 	env := p.env
-	if p.alias == "kubectl" {
-		return nil, &usageError{text: "SFCRED_CLIENT_ID is refused under this name", hints: []string{"unset SFCRED_CLIENT_ID"}}
-	}
 	switch {
 	case env.privateKey == "" && env.privateKeyFile == "":
 		return nil, &usageError{text: "SFCRED_CLIENT_ID is set, but neither SFCRED_PRIVATE_KEY_FILE nor SFCRED_PRIVATE_KEY"}

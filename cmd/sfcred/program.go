@@ -109,6 +109,8 @@ func (p *program) checkAlias(c *cli.Context) error {
 		return &usageError{text: "--config is refused under this name"}
 	case p.env.config != "":
 		return &usageError{text: "SFCRED_CONFIG is refused under this name", hints: []string{"unset SFCRED_CONFIG"}}
+	case p.alias == "kubectl" && p.env.clientID != "": // a kubeconfig sets this helper's variables
+		return &usageError{text: "SFCRED_CLIENT_ID is refused under this name", hints: []string{"unset SFCRED_CLIENT_ID"}}
 	}
 	return nil
 }
