@@ -100,11 +100,17 @@ func (s *Source) exchange(ctx context.Context, signer crypto.MessageSigner) (Tok
 	}
 	t, err := s.exchangeAt(ctx, do, signer, 0)
 	var refused *RefusedError
-	if !errors.As(err, &refused) || !believable(refused.Skew) || !s.trustsDate() {
+	if !errors.As(err, &refused) || !refused.aboutClient() || !believable(refused.Skew) || !s.trustsDate() {
 		return t, err
 	}
 	s.warn("%s; signed with the server's time instead", skewWords(refused.Skew))
 	return s.exchangeAt(ctx, do, signer, refused.Skew)
+}
+
+// aboutClient says whether it was the assertion that was refused, and not what
+// was asked for with it.
+func (e *RefusedError) aboutClient() bool {
+	return e.Code == "invalid_client" || e.Code == "invalid_grant" || e.Code == "unauthorized_client"
 }
 
 // believable says whether a second try with the server's time makes sense.
@@ -167,7 +173,7 @@ func (s *Source) readToken(a answer, began time.Time) (Token, error) {
 		TokenType   string      `json:"token_type"`
 		ExpiresIn   jsonSeconds `json:"expires_in"`
 		Error       string      `json:"error"`
-		Description string      `json:"error_description"`
+		Description looseString `json:"error_description"`
 	}
 	err := json.Unmarshal(a.body, &body)
 	switch {
@@ -175,7 +181,7 @@ func (s *Source) readToken(a answer, began time.Time) (Token, error) {
 		return Token{}, &RefusedError{
 			Status:      a.status,
 			Code:        printable(body.Error),
-			Description: printable(strings.TrimRight(body.Description, ". ")),
+			Description: printable(strings.TrimRight(string(body.Description), ". ")),
 			Skew:        s.skew(a),
 		}
 	case a.status != http.StatusOK:
@@ -194,6 +200,18 @@ func (s *Source) readToken(a answer, began time.Time) (Token, error) {
 		t.Expires = began.Add(time.Duration(body.ExpiresIn) * time.Second)
 	}
 	return t, nil
+}
+
+// looseString is text that matters too little to fail for: what is not a
+// string is empty.
+type looseString string
+
+func (s *looseString) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		*s = looseString(text)
+	}
+	return nil
 }
 
 // jsonSeconds is expires_in: a number by RFC 6749 section 5.1, a string from

@@ -45,7 +45,7 @@ func (f ConfigFile) Install(ctx context.Context, stores keyStores, name string, 
 			c.note(old.Ref())
 		}
 		if err := save(); err != nil {
-			return undo(ctx, stores, ref, err)
+			return f.undo(ctx, stores, ref, err)
 		}
 		return sweep(ctx, stores, c, save, old)
 	})
@@ -84,9 +84,18 @@ func remove(ctx context.Context, stores keyStores, ref keychain.Ref) error {
 	return err
 }
 
-// undo takes back a new entry that the config could not be switched to.
-func undo(ctx context.Context, stores keyStores, ref keychain.Ref, cause error) error {
+// undo takes back a new entry that the config could not be switched to. An
+// error need not mean that the old file stands (a rename over NFS may have been
+// done all the same), so the file itself is asked.
+func (f ConfigFile) undo(ctx context.Context, stores keyStores, ref keychain.Ref, cause error) error {
 	if ref.ID == "" {
+		return cause
+	}
+	now, err := f.Load()
+	if err != nil {
+		return errors.Join(cause, &OrphanError{Ref: ref, Err: err})
+	}
+	if now.uses(ref) {
 		return cause
 	}
 	if err := remove(ctx, stores, ref); err != nil {

@@ -59,10 +59,13 @@ func comeAgain(err error) (time.Duration, bool) {
 	if !errors.As(err, &network) {
 		return 0, false
 	}
-	// A certificate or a name that is wrong now is wrong in a second too.
+	// A certificate, a protocol or a name that is wrong now is wrong in a second
+	// too.
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
-	lasting := errors.As(err, &certificate) || errors.As(err, &dns) && dns.IsNotFound
+	var alert tls.AlertError
+	var record tls.RecordHeaderError
+	lasting := errors.As(err, &certificate) || errors.As(err, &alert) || errors.As(err, &record) || errors.As(err, &dns) && dns.IsNotFound
 	return 0, !lasting
 }
 

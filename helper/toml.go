@@ -207,10 +207,11 @@ func assign(to any, path []string, at int, v *unstable.Node) error {
 		*to = v.Data[0] == 't'
 	case *time.Time:
 		t, err := time.Parse(time.RFC3339, strings.Replace(string(v.Data), " ", "T", 1))
-		if v.Kind != unstable.DateTime || err != nil {
+		t = t.UTC().Truncate(time.Second) // as it is written
+		if v.Kind != unstable.DateTime || err != nil || t.Year() < 1970 || t.Year() > 9999 {
 			return wrongType(path, at, "a time with its zone, such as 2026-12-31T12:00:00Z")
 		}
-		*to = t.UTC().Truncate(time.Second) // as it is written
+		*to = t
 	case *[]string:
 		if v.Kind != unstable.Array {
 			return wrongType(path, at, "a list of strings")
