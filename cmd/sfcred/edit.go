@@ -177,7 +177,7 @@ func (p *program) moveKey(c *cli.Context, file helper.ConfigFile, name string, p
 	if err := stores.Check(ctx, to); err != nil && !(to == keychain.StoreKeychain && errors.Is(err, keychain.ErrLocked)) {
 		return err
 	}
-	if err := p.askAhead(c.Context, stores, profile.Store, to); err != nil {
+	if err := askAhead(c.Context, stores, profile, to); err != nil {
 		return err
 	}
 	ctx, cancel = p.deadline(c.Context)
@@ -237,19 +237,22 @@ func (p *program) movePassphrase(replaced bool) passphraser {
 	}
 }
 
-// askAhead has a person asked while no deadline runs.
-func (p *program) askAhead(ctx context.Context, stores *keychain.Stores, from, to string) error {
+// askAhead has a person asked, for the key that a profile has and for one that
+// is to be in store to, while no deadline runs: those that start later find the
+// answers known.
+func askAhead(ctx context.Context, stores *keychain.Stores, profile *helper.Profile, to string) error {
 	if stores.Passphrase == nil {
 		return nil
 	}
-	if from == keychain.StoreFile {
-		if _, err := stores.Passphrase(ctx, false, "the key file"); err != nil {
-			return err
-		}
+	var err error
+	switch profile.Store {
+	case keychain.StoreFile:
+		_, err = stores.Passphrase(ctx, false, "the key file")
+	case keychain.StorePEM: // only the file itself tells whether it is encrypted
+		_, err = stores.Key(ctx, profile.Ref())
 	}
-	if to == keychain.StoreFile {
-		_, err := stores.Passphrase(ctx, true, "the new key file")
-		return err
+	if err == nil && to == keychain.StoreFile {
+		_, err = stores.Passphrase(ctx, true, "the new key file")
 	}
-	return nil
+	return err
 }

@@ -469,6 +469,9 @@ func (l *loginRun) swap() error {
 	if err := l.checkProfile(); err != nil {
 		return err
 	}
+	if err := askAhead(l.c.Context, l.stores, l.old, ""); err != nil {
+		return &profileError{l.name, err}
+	}
 	ctx, cancel := l.deadline(l.c.Context)
 	defer cancel()
 	signer, err := l.stores.Signer(ctx, l.profile.Ref())
