@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -121,8 +122,11 @@ func (l *loginRun) pastedKey() ([]byte, error) {
 		return nil, err
 	}
 	name := strings.TrimSpace(string(text))
-	if strings.ContainsAny(name, "\n{") || strings.Contains(name, "-----BEGIN") {
+	if strings.ContainsAny(name, "\n{") || strings.HasPrefix(name, "-----BEGIN") {
 		return text, nil
+	}
+	if below, ok := strings.CutPrefix(name, "~/"); ok {
+		name = filepath.Join(l.env.home, below)
 	}
 	f, err := os.Open(name)
 	if err != nil {
