@@ -73,11 +73,12 @@ func (t *terminal) confirm(ctx context.Context, question string) (bool, error) {
 func (t *terminal) secret(ctx context.Context, question string, done func(text []byte) bool) ([]byte, error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	fmt.Fprint(t.out, question, " ")
 	state, err := term.MakeRaw(int(t.in.Fd()))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", errNoTerminal, err)
 	}
+	// Not before: what answers at once would be shown.
+	fmt.Fprint(t.out, question, " ")
 	defer fmt.Fprintln(t.out)
 	// Also after an interrupt: a shell without echo is a nuisance.
 	defer term.Restore(int(t.in.Fd()), state)
