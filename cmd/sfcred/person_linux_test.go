@@ -17,7 +17,7 @@ import (
 // person runs a command on a terminal of its own and plays who sits there, by
 // a dialogue: each question is waited for before it is answered, as testscript's
 // ttyin does not, so what is shown of an answer is what the program let be
-// shown. All that the terminal showed is left in the file ttyout.
+// shown. All that the terminal showed is left in the file screen.
 //
 //	person DIALOGUE COMMAND…
 //
@@ -25,6 +25,7 @@ import (
 //	> ANSWER      types a line
 //	< FILE        pastes a file
 //	^C            types Ctrl-C
+//	= DURATION    takes that long
 func person() {
 	code, err := converse(os.Args[1], os.Args[2:])
 	if err != nil {
@@ -61,7 +62,7 @@ func converse(dialogue string, args []string) (int, error) {
 	}
 	err = cmd.Wait()
 	shown.rest()
-	if writeErr := os.WriteFile("ttyout", bytes.ReplaceAll(shown.text, []byte("\r\n"), []byte("\n")), 0o600); writeErr != nil {
+	if writeErr := os.WriteFile("screen", bytes.ReplaceAll(shown.text, []byte("\r\n"), []byte("\n")), 0o600); writeErr != nil {
 		return 0, writeErr
 	}
 	var exit *exec.ExitError
@@ -102,6 +103,9 @@ func (s *shown) rest() {
 
 func (s *shown) play(dialogue []string) error {
 	for _, line := range dialogue {
+		if line == "" {
+			continue
+		}
 		kind, rest, _ := strings.Cut(line, " ")
 		var err error
 		switch kind {
@@ -111,6 +115,10 @@ func (s *shown) play(dialogue []string) error {
 			_, err = io.WriteString(s.screen, rest+"\r")
 		case "<":
 			err = s.paste(rest)
+		case "=":
+			var d time.Duration
+			d, err = time.ParseDuration(rest)
+			time.Sleep(d)
 		case "^C":
 			_, err = io.WriteString(s.screen, "\x03")
 		default:

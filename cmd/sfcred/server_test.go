@@ -108,7 +108,11 @@ func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 	case "remove":
 		server.Remove(arg(1))
 	case "again":
-		server.Add(sfapitest.Client{ID: arg(1), Key: theKeys()[arg(2)].(crypto.Signer).Public(), User: "bob"})
+		key := encryptedPublic()
+		if known, ok := theKeys()[arg(2)]; ok {
+			key = known.(crypto.Signer).Public()
+		}
+		server.Add(sfapitest.Client{ID: arg(1), Key: key, User: "bob"})
 	case "exchanges":
 		expect("exchanges", server.Exchanges())
 	case "refusals":
