@@ -292,7 +292,7 @@ func TestInstallWords(t *testing.T) {
 	}{
 		{2, errBefore, "old", false, 1},
 		{2, errAfter, "old", false, 1}, // what Put left is taken back
-		{2, diskFull, "old", true, 2}, // the config can be neither switched nor read: nothing is deleted
+		{2, diskFull, "old", true, 2},  // the config can be neither switched nor read: nothing is deleted
 		{2, allFails, "old", true, 2},
 		{3, errBefore, "new", true, 2},
 	} {

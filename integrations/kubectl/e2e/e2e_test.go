@@ -6,7 +6,13 @@
 // sfcred's, and has nothing but tests. They build both programs, kubectl of the
 // version that go.mod names, and fail where they cannot: none is skipped. The
 // key is in a file (store pem), since keychains are tested elsewhere. For
-// Linux and macOS.
+// Linux and macOS:
+//
+//	CGO_ENABLED=0 go test -count=1 ./...
+//
+// Without -count=1 go may give an old result, since it does not know that the
+// tests build sfcred. CGO_ENABLED=0 has them and kubectl share what is compiled,
+// which takes some minutes the first time.
 package e2e
 
 import (
