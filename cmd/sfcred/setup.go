@@ -110,6 +110,12 @@ func (s kubectlSetup) write(ctx context.Context) error {
 			return err
 		}
 	}
+	if view.Has(s.entry.User) {
+		// kubectl would leave what else the entry has, and a token in it wins.
+		if _, err := s.kubectl(ctx, s.entry.UnsetCommand()); err != nil {
+			return err
+		}
+	}
 	if _, err := s.kubectl(ctx, s.entry.SetCommand()); err != nil {
 		return err
 	}
@@ -158,6 +164,10 @@ func (s kubectlSetup) remove(ctx context.Context) error {
 		}
 	}
 	s.inform("kubectl has no user %q from sfcred", s.entry.User)
+	for _, name := range view.Contexts(s.entry.User) {
+		s.warn(fmt.Sprintf("kubectl's context %q still names this user", name))
+		s.say("hint", fmt.Sprintf("kubectl config set-context %s --user=OTHER_USER", shellWord(name)))
+	}
 	return nil
 }
 

@@ -102,6 +102,7 @@ func ParseVersion(output []byte) error {
 type View struct {
 	commands map[string]string // of exec, by user; "" for a user without
 	servers  []string          // of all clusters
+	contexts map[string]string // user, by context
 }
 
 // ParseView reads what "kubectl config view -o json" prints.
@@ -115,6 +116,12 @@ func ParseView(output []byte) (View, error) {
 				} `json:"exec"`
 			} `json:"user"`
 		} `json:"users"`
+		Contexts []struct {
+			Name    string `json:"name"`
+			Context struct {
+				User string `json:"user"`
+			} `json:"context"`
+		} `json:"contexts"`
 		Clusters []struct {
 			Cluster struct {
 				Server string `json:"server"`
@@ -124,9 +131,12 @@ func ParseView(output []byte) (View, error) {
 	if json.Unmarshal(output, &in) != nil {
 		return View{}, errors.New("kubectl does not show its configuration in a form that is known")
 	}
-	v := View{commands: map[string]string{}}
+	v := View{commands: map[string]string{}, contexts: map[string]string{}}
 	for _, u := range in.Users {
 		v.commands[u.Name] = u.User.Exec.Command
+	}
+	for _, c := range in.Contexts {
+		v.contexts[c.Name] = c.Context.User
 	}
 	for _, c := range in.Clusters {
 		v.servers = append(v.servers, c.Cluster.Server)
@@ -148,6 +158,18 @@ func (v View) OthersOurs(user string) bool {
 		}
 	}
 	return false
+}
+
+// Contexts lists the contexts that name the user.
+func (v View) Contexts(user string) []string {
+	var names []string
+	for name, u := range v.contexts {
+		if u == user {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Servers are the URLs of the clusters, each once.
