@@ -316,7 +316,7 @@ func (w *leakWorld) failures(login func([]string, string, string, string, ...str
 		w.run([]string{"SFCRED_CLIENT_ID=x", "SFCRED_TOKEN_URL=" + w.server.TokenURL, "SFCRED_PRIVATE_KEY=" + w.read("keys/"+key)}, "--verbose", "token")
 	}
 	w.name = "a wrong passphrase"
-	w.run([]string{"SFCRED_PASSPHRASE_FILE=wrong"}, "--verbose", "token", "--force", "-p", "filed")
+	w.run([]string{"SFCRED_PASSPHRASE_FILE=wrong", "SFCRED_TIMEOUT=60s"}, "--verbose", "token", "--force", "-p", "filed")
 	w.run(nil, "--verbose", "token", "--force", "-p", "filed")
 	w.name = "no keychain"
 	w.bus.SetMode(keychaintest.LockedDismissed)

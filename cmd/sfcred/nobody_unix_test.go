@@ -30,7 +30,7 @@ func unprivileged(t *testing.T) bool {
 		return true
 	}
 	dir := nobodysDir(t)
-	cmd := exec.Command(filepath.Join(dir, "sfcred.test"), "-test.run="+ownPattern(t), "-test.parallel=8", "-test.v="+strconv.FormatBool(testing.Verbose()))
+	cmd := exec.Command(filepath.Join(dir, "sfcred.test"), "-test.run="+ownPattern(t), "-test.parallel=4", "-test.v="+strconv.FormatBool(testing.Verbose()))
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "HOME="+dir, "TMPDIR="+dir, foreignEnv+"="+foreignCache(t))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
