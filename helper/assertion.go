@@ -5,9 +5,6 @@ import (
 	"crypto"
 	"crypto/rand"
 	"encoding/base64"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"sfcred/keychain/jose"
@@ -31,10 +28,6 @@ func (s *Source) Assertion(ctx context.Context) (string, error) {
 // sign makes an assertion that is issued at now. Its ID is new each time, for
 // retries too: servers remember the IDs they have seen and refuse a second use.
 func (s *Source) sign(signer crypto.MessageSigner, now time.Time) (string, error) {
-	alg, err := chooseAlg(s.Profile.Alg, signer.Public())
-	if err != nil {
-		return "", err
-	}
 	a := jose.Assertion{
 		ClientID: s.Profile.ClientID,
 		Audience: s.Profile.AudienceOrTokenURL(),
@@ -42,21 +35,7 @@ func (s *Source) sign(signer crypto.MessageSigner, now time.Time) (string, error
 		IssuedAt: now,
 		Expiry:   now.Add(assertionLife),
 	}
-	return a.Sign(signer, alg, s.Profile.KID)
-}
-
-// chooseAlg takes the algorithm of the profile, or else the key's default.
-func chooseAlg(alg string, pub crypto.PublicKey) (string, error) {
-	fit := jose.Algorithms(pub)
-	switch {
-	case len(fit) == 0:
-		return "", fmt.Errorf("no signature algorithm fits a key of type %T", pub)
-	case alg == "":
-		return fit[0], nil
-	case !slices.Contains(fit, alg):
-		return "", fmt.Errorf("algorithm %q does not fit this key; what fits is %s", printable(alg), strings.Join(fit, ", "))
-	}
-	return alg, nil
+	return a.Sign(signer, s.Profile.Alg, s.Profile.KID)
 }
 
 // newID is 128 random bits: what RFC 7519 section 4.1.7 asks of a jti.

@@ -121,6 +121,13 @@ func (s *Stores) Check(ctx context.Context, store string) error {
 // Signer returns a signer with the key at ref. It never makes the operating
 // system prompt: a locked keychain is ErrLocked at once.
 func (s *Stores) Signer(ctx context.Context, ref Ref) (crypto.MessageSigner, error) {
+	if ref.Store == StorePEM {
+		file, err := s.readPEM(ctx, ref.Path)
+		if err != nil {
+			return nil, err
+		}
+		return file.Signer(), nil
+	}
 	key, err := s.Key(ctx, ref)
 	if err != nil {
 		return nil, err
@@ -139,7 +146,11 @@ func (s *Stores) Key(ctx context.Context, ref Ref) (*jose.Key, error) {
 	case StoreFile:
 		text, err = s.readFile(ctx, ref.ID)
 	case StorePEM:
-		return s.readPEM(ctx, ref.Path)
+		file, err := s.readPEM(ctx, ref.Path)
+		if err != nil {
+			return nil, err
+		}
+		return file.Key, nil
 	default:
 		return nil, unknown(ref.Store)
 	}

@@ -19,15 +19,15 @@ func pemError(kind error, format string, args ...any) error {
 }
 
 // readPEM reads the key file at path, where the user has it.
-func (s *Stores) readPEM(ctx context.Context, path string) (*jose.Key, error) {
+func (s *Stores) readPEM(ctx context.Context, path string) (*jose.File, error) {
 	late := pemError(ErrTimeout, "nothing came from key file %q", path)
 	data, err := bounded(ctx, late, func() ([]byte, error) { return readKeyFile(path) })
 	if err != nil {
 		return nil, err
 	}
-	key, err := parseKeyFile(ctx, path, data, nil)
+	file, err := parseKeyFile(ctx, path, data, nil)
 	if !errors.Is(err, jose.ErrEncrypted) {
-		return key, err
+		return file, err
 	}
 	if s.Passphrase == nil {
 		return nil, pemError(ErrLocked, "key file %q is encrypted, and there is nobody to ask for its passphrase", path)
@@ -42,13 +42,13 @@ func (s *Stores) readPEM(ctx context.Context, path string) (*jose.Key, error) {
 // parseKeyFile parses within ctx, for an encrypted file says itself how much
 // work it is. The passphrase was asked for before, since an abandoned question
 // would stay on the terminal; jose.ErrEncrypted says that one is needed.
-func parseKeyFile(ctx context.Context, path string, data []byte, passphrase func() ([]byte, error)) (*jose.Key, error) {
+func parseKeyFile(ctx context.Context, path string, data []byte, passphrase func() ([]byte, error)) (*jose.File, error) {
 	late := pemError(ErrTimeout, "there was not enough time to decrypt key file %q", path)
-	return bounded(ctx, late, func() (*jose.Key, error) {
+	return bounded(ctx, late, func() (*jose.File, error) {
 		file, err := jose.Load(data, passphrase)
 		switch {
 		case err == nil:
-			return file.Key, nil
+			return file, nil
 		case errors.Is(err, jose.ErrEncrypted):
 			return nil, err
 		case errors.Is(err, jose.ErrPassphrase):

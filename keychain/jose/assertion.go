@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -28,14 +30,20 @@ type Assertion struct {
 }
 
 // Sign returns the assertion as a compact JWS (RFC 7515 section 7.1) with alg,
-// one of [Algorithms] for the signer's public key, in its header, and with kid
-// if that is not "". The signature is verified before it is handed out. An
+// one of [Algorithms] for the signer's public key, and kid in its header. Where
+// they are "", what the key's file said counts, for alg else the key's default;
+// a kid need not be. The signature is verified before it is handed out. An
 // error of the signer is wrapped.
 func (a Assertion) Sign(signer crypto.MessageSigner, alg, kid string) (string, error) {
 	pub := signer.Public()
+	alg, kid = chosen(signer, alg, kid)
 	if !fits(alg, pub) {
 		name, bits := describe(pub)
-		return "", fmt.Errorf("sign assertion: algorithm %q does not fit the key (%s %d)", alg, name, bits)
+		text := fmt.Sprintf("sign assertion: algorithm %q does not fit the key (%s %d)", alg, name, bits)
+		if fit := Algorithms(pub); fit != nil {
+			text += "; what fits is " + strings.Join(fit, ", ")
+		}
+		return "", errors.New(text)
 	}
 	header, err := header(alg, kid)
 	if err != nil {
@@ -51,6 +59,17 @@ func (a Assertion) Sign(signer crypto.MessageSigner, alg, kid string) (string, e
 		return "", fmt.Errorf("sign assertion: %w", err)
 	}
 	return input + "." + encode(signature), nil
+}
+
+// chosen fills in what the caller left open.
+func chosen(signer crypto.MessageSigner, alg, kid string) (string, string) {
+	if s, ok := signer.(*messageSigner); ok {
+		alg, kid = cmp.Or(alg, s.alg), cmp.Or(kid, s.keyID)
+	}
+	if fit := Algorithms(signer.Public()); alg == "" && len(fit) > 0 {
+		alg = fit[0]
+	}
+	return alg, kid
 }
 
 // header makes {"alg":…,"kid":…,"typ":"JWT"}.

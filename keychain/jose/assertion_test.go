@@ -147,6 +147,7 @@ func TestValuesStayValues(t *testing.T) {
 
 func TestAssertionRefuses(t *testing.T) {
 	key := keyOf(t, rsa2048())
+	const rsaFits = "; what fits is RS256, PS256, RS384, RS512, PS384, PS512"
 	small := &device{key: must(rsa.GenerateKey(nil, 1024))}
 	change := func(f func(*jose.Assertion)) jose.Assertion { a := assertion; f(&a); return a }
 	for _, test := range []struct {
@@ -155,11 +156,11 @@ func TestAssertionRefuses(t *testing.T) {
 		alg, kid  string
 		want      string
 	}{
-		{assertion, key.Signer(), "ES256", "", `algorithm "ES256" does not fit the key (RSA 2048)`},
-		{assertion, key.Signer(), "HS256", "", `algorithm "HS256" does not fit the key (RSA 2048)`},
-		{assertion, key.Signer(), "none", "", `algorithm "none" does not fit the key (RSA 2048)`},
-		{assertion, key.Signer(), "", "", `algorithm "" does not fit the key (RSA 2048)`},
-		{assertion, keyOf(t, ec384()).Signer(), "ES256", "", `algorithm "ES256" does not fit the key (EC 384)`},
+		{assertion, key.Signer(), "ES256", "", `algorithm "ES256" does not fit the key (RSA 2048)` + rsaFits},
+		{assertion, key.Signer(), "HS256", "", `algorithm "HS256" does not fit the key (RSA 2048)` + rsaFits},
+		{assertion, key.Signer(), "none", "", `algorithm "none" does not fit the key (RSA 2048)` + rsaFits},
+		{assertion, small, "", "", `algorithm "" does not fit the key (RSA 1024)`},
+		{assertion, keyOf(t, ec384()).Signer(), "ES256", "", `algorithm "ES256" does not fit the key (EC 384); what fits is ES384`},
 		{assertion, &device{key: oddSigner{}}, "RS256", "", `algorithm "RS256" does not fit the key (string 0)`},
 		{assertion, small, "RS256", "", `algorithm "RS256" does not fit the key (RSA 1024)`},
 		{assertion, key.Signer(), "RS256", "\xff", "the key ID is not UTF-8"},
@@ -233,5 +234,27 @@ func TestForeignSigner(t *testing.T) {
 				t.Errorf("%s: a bad signature went out", alg)
 			}
 		}
+	}
+}
+
+// What a key file says of its key counts where the caller leaves it open.
+func TestSignAsTheFileSays(t *testing.T) {
+	file := parse(t, with(jwkOf(rsa2048()), map[string]any{"kid": "key-1", "alg": "PS256"}))
+	for _, test := range []struct{ alg, kid, want string }{
+		{"", "", `{"alg":"PS256","kid":"key-1","typ":"JWT"}`},
+		{"RS256", "", `{"alg":"RS256","kid":"key-1","typ":"JWT"}`},
+		{"", "other", `{"alg":"PS256","kid":"other","typ":"JWT"}`},
+	} {
+		token, err := assertion.Sign(file.Signer(), test.alg, test.kid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, _, _ := strings.Cut(token, ".")
+		if got := string(must(base64.RawURLEncoding.DecodeString(head))); got != test.want {
+			t.Errorf("got header %s, want %s", got, test.want)
+		}
+	}
+	if token := must(assertion.Sign(file.Key.Signer(), "", "")); !strings.HasPrefix(token, base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","typ"`))) {
+		t.Errorf("the key alone: got %.40s, want RS256 and no kid", token)
 	}
 }

@@ -12,9 +12,18 @@ import (
 // options say: a crypto.Hash for RSASSA-PKCS1-v1_5 and for ECDSA (answered in
 // ASN.1), *rsa.PSSOptions for RSASSA-PSS, crypto.Hash(0) for Ed25519. Its Sign
 // always fails: an ssh-agent cannot sign a digest, so nobody may count on it.
-func (k *Key) Signer() crypto.MessageSigner { return &messageSigner{k} }
+func (k *Key) Signer() crypto.MessageSigner { return &messageSigner{key: k} }
 
-type messageSigner struct{ key *Key }
+// Signer is [Key.Signer] for the key of a file. [Assertion.Sign] takes from it
+// what the file says of the key, where its caller does not say otherwise.
+func (f *File) Signer() crypto.MessageSigner {
+	return &messageSigner{key: f.Key, alg: f.Alg, keyID: f.KeyID}
+}
+
+type messageSigner struct {
+	key        *Key
+	alg, keyID string // of the key's file; or ""
+}
 
 func (s *messageSigner) Public() crypto.PublicKey { return s.key.Public() }
 
