@@ -177,7 +177,7 @@ func (s *Source) readToken(a answer, began time.Time) (Token, error) {
 	}
 	err := json.Unmarshal(a.body, &body)
 	switch {
-	case err == nil && body.Error != "" && a.status < 500 && a.status != http.StatusTooManyRequests:
+	case err == nil && isRefusal(a.status, body.Error):
 		return Token{}, &RefusedError{
 			Status:      a.status,
 			Code:        printable(body.Error),
@@ -200,6 +200,20 @@ func (s *Source) readToken(a answer, began time.Time) (Token, error) {
 		t.Expires = began.Add(time.Duration(body.ExpiresIn) * time.Second)
 	}
 	return t, nil
+}
+
+// isRefusal says whether an error is the server's word on the client: RFC 6749
+// section 5.2 has status 400 or 401 and a code in lower case. Firewalls and
+// frameworks have JSON errors of their own, and a server that is not well says
+// so in the same form (section 4.1.2.1).
+func isRefusal(status int, code string) bool {
+	if status != http.StatusBadRequest && status != http.StatusUnauthorized && status != http.StatusForbidden {
+		return false
+	}
+	if code == "" || code == "server_error" || code == "temporarily_unavailable" {
+		return false
+	}
+	return strings.Trim(code, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
 // looseString is text that matters too little to fail for: what is not a

@@ -149,7 +149,7 @@ func TestHostileRefusal(t *testing.T) {
 		assertion = r.PostFormValue("client_assertion")
 		w.WriteHeader(400)
 		_ = json.NewEncoder(w).Encode(map[string]string{
-			"error":             "in\nvalid\x1b[31m",
+			"error":             "invalid_client",
 			"error_description": "bad assertion " + assertion + " \x1b]0;x\x07\u202e" + strings.Repeat("z", 1<<16) + ".",
 		})
 	})))
@@ -163,6 +163,33 @@ func TestHostileRefusal(t *testing.T) {
 		t.Errorf("got %q (%d bytes), want short plain text", text, len(text))
 	}
 	wantNoRun(t, text, assertion)
+}
+
+// TestRefusalForm tells the server's word on the client from other errors in
+// JSON.
+func TestRefusalForm(t *testing.T) {
+	for _, tt := range []struct {
+		status  int
+		code    string
+		refused bool
+	}{
+		{400, "invalid_client", true}, {401, "invalid_client", true}, {403, "access_denied", true},
+		{400, "an_extension_of_theirs", true},
+		{404, "invalid_client", false}, {404, "Not Found", false}, {403, "blocked by WAF", false},
+		{400, "in\nvalid\x1b[31m", false}, {400, "temporarily_unavailable", false}, {400, "server_error", false},
+		{500, "invalid_client", false},
+	} {
+		server := newServer(t)
+		server.SetTokenFault(sfapitest.Instead(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(tt.status)
+			_ = json.NewEncoder(w).Encode(map[string]string{"error": tt.code})
+		})))
+		_, err := exchange(t, newSource(t, server), 5*time.Second)
+		var refused *helper.RefusedError
+		if err == nil || errors.As(err, &refused) != tt.refused {
+			t.Errorf("%d %q: got %v, want a RefusedError: %v", tt.status, tt.code, err, tt.refused)
+		}
+	}
 }
 
 // wantNoRun wants no 12 bytes of a secret in text.

@@ -33,6 +33,9 @@ type Host struct {
 
 // ParseHost reads one entry of a profile's hosts.
 func ParseHost(entry string) (Host, error) {
+	if strings.Contains(entry, "/") {
+		return Host{}, fmt.Errorf("host %q: a host is wanted, not a URL", withoutSecrets(entry))
+	}
 	rest, wildcard := strings.CutPrefix(entry, "*.")
 	name, port, err := parseAuthority(rest)
 	switch {
