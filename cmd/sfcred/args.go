@@ -166,7 +166,7 @@ func near(word string, known []string) []string {
 // arranged checks the number of arguments and gives the whole line.
 func (l *line) arranged() ([]string, error) {
 	switch {
-	case len(l.path) == 0 && slices.Contains(l.global, "--version"):
+	case slices.Contains(l.global, "--version") && !l.help:
 		return []string{l.app.Name, "version"}, nil
 	case len(l.path) > 0 && l.path[0] == "help":
 		return arrange(l.app, append(slices.Clone(l.args), "--help"))

@@ -150,10 +150,10 @@ func (p *program) openEnv() opener {
 		if passphrase := p.passphraseFromFile(); passphrase != nil {
 			ask = func() ([]byte, error) { return passphrase(ctx, false, "SFCRED_PRIVATE_KEY") }
 		}
-		file, err := jose.Parse([]byte(p.env.privateKey), ask)
+		file, err := jose.Load([]byte(p.env.privateKey), ask)
 		if err != nil {
 			return nil, &keychain.Error{Store: envName, Reason: fmt.Sprintf("read SFCRED_PRIVATE_KEY: %v", err), Err: err}
 		}
-		return file.Key.Signer(), nil
+		return file.Signer(), nil
 	}
 }

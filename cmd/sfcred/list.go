@@ -107,23 +107,6 @@ func (p *program) printList(profiles []listed) error {
 	return p.answer(b.String())
 }
 
-// expiryWords says how long something lasts.
-func expiryWords(at *time.Time, unknown string) string {
-	if at == nil {
-		return unknown
-	}
-	left := time.Until(*at)
-	switch {
-	case left <= 0:
-		return "expired"
-	case left < time.Hour:
-		return fmt.Sprintf("in %dm%02ds", int(left.Minutes()), int(left.Seconds())%60)
-	case left < 48*time.Hour:
-		return fmt.Sprintf("in %d hours", int(left.Hours()))
-	}
-	return fmt.Sprintf("in %d days", int(left.Hours()/24))
-}
-
 // refresh asks the servers of all profiles when the clients expire.
 func (p *program) refresh(ctx context.Context, config *helper.Config) error {
 	var failed error

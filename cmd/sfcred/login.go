@@ -1,16 +1,12 @@
 package main
 
 import (
-	"context"
 	"crypto"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -94,124 +90,8 @@ func checkLoginFlags(c *cli.Context) error {
 	return nil
 }
 
-// checkSource refuses what cannot be done with the key where it comes from. The
-// store may be that of the profile as it stands.
-func (l *loginRun) checkSource() error {
-	key, deletes, stays := l.c.String("key"), l.c.Bool("delete-source"), l.profile.Store == keychain.StorePEM
-	noFile := key == "" || key == "-"
-	switch {
-	case deletes && stays:
-		return &usageError{text: "--delete-source would delete the only copy: in store pem the key stays in its file"}
-	case deletes && noFile:
-		return &usageError{text: "--delete-source needs a file: --key FILE"}
-	case stays && noFile:
-		return &usageError{text: "store pem needs a file: --key FILE, or another --store"}
-	}
-	return nil
-}
-
-// find finds the profile that is meant, and what stands under its name.
-func (l *loginRun) find() error {
-	var err error
-	if l.file, err = l.configFile(); err != nil {
-		return err
-	}
-	config, err := l.file.Load()
-	if err != nil {
-		return err
-	}
-	switch {
-	case l.program.profile != "":
-		l.name = l.program.profile
-	case l.onlyID() && config.Default != "":
-		l.name = config.Default
-	case l.c.IsSet("token-url"):
-		u, err := helper.ParseURL(l.c.String("token-url"))
-		if err != nil {
-			return &usageError{text: "--token-url: " + err.Error()}
-		}
-		l.name = u.Hostname()
-	default:
-		l.name = firstOf(l.c.String("site"), helper.Sites()[0].Name)
-	}
-	if err := helper.CheckName(l.name); err != nil {
-		return &usageError{text: err.Error()}
-	}
-	if l.name == envName {
-		return &usageError{text: `the profile name "env" is taken by the one from SFCRED_ variables`}
-	}
-	l.old = config.Profiles[l.name]
-	return nil
-}
-
-// onlyID says that the command line brings a client ID and no key.
-func (l *loginRun) onlyID() bool {
-	brings := func(flag string) bool { return l.c.IsSet(flag) }
-	return brings("client-id") && !slices.ContainsFunc([]string{"key", "store", "site", "token-url"}, brings)
-}
-
 // swaps says that the login is to keep the key of a profile that stands.
 func (l *loginRun) swaps() bool { return l.onlyID() && l.old != nil }
-
-// settings fills in the profile: what stands, or a site; then the flags.
-func (l *loginRun) settings() error {
-	p, c := &l.profile, l.c
-	if l.old != nil {
-		*p = *l.old
-		p.Hosts = slices.Clone(p.Hosts)
-	}
-	switch {
-	case c.IsSet("token-url"):
-		p.TokenURL, p.APIURL, p.Audience, p.AllowForeignAudience, p.Hosts = c.String("token-url"), "", "", false, nil
-	case l.old == nil || c.IsSet("site"):
-		site, ok := helper.FindSite(firstOf(c.String("site"), helper.Sites()[0].Name))
-		if !ok {
-			return &usageError{text: fmt.Sprintf("unknown site %q: nersc or nersc-dev; another service is named by --token-url", c.String("site"))}
-		}
-		p.TokenURL, p.APIURL, p.Audience, p.AllowForeignAudience, p.Hosts = site.TokenURL, site.APIURL, "", false, site.Hosts
-	}
-	for flag, field := range map[string]*string{"client-id": &p.ClientID, "api-url": &p.APIURL, "audience": &p.Audience, "scope": &p.Scope, "alg": &p.Alg, "store": &p.Store} {
-		if c.IsSet(flag) {
-			*field = c.String(flag)
-		}
-	}
-	p.Store = firstOf(p.Store, keychain.StoreKeychain)
-	p.AllowForeignAudience = p.AllowForeignAudience || c.Bool("allow-foreign-audience")
-	for _, h := range c.StringSlice("host") {
-		if err := addHost(p, h); err != nil {
-			return &usageError{text: "--host: " + err.Error()}
-		}
-	}
-	if c.IsSet("ca-file") {
-		path, err := filepath.Abs(c.String("ca-file"))
-		if err != nil {
-			return fmt.Errorf("--ca-file: %w", err)
-		}
-		p.CAFile = path
-	}
-	if c.IsSet("expires") {
-		at, err := parseExpiry(c.String("expires"), time.Now())
-		if err != nil {
-			return &usageError{text: "--expires: " + err.Error()}
-		}
-		p.Expires = at
-	} else if l.old != nil && p.ClientID != l.old.ClientID {
-		p.Expires = time.Time{} // that was another client's
-	}
-	return nil
-}
-
-// addHost adds an entry once, in its canonical form.
-func addHost(p *helper.Profile, entry string) error {
-	h, err := helper.ParseHost(entry)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(p.Hosts, h.String()) {
-		p.Hosts = append(p.Hosts, h.String())
-	}
-	return nil
-}
 
 // take checks a key and stores it.
 func (l *loginRun) take(key *jose.Key) error {
@@ -244,18 +124,6 @@ func (l *loginRun) take(key *jose.Key) error {
 	return l.deleteSource()
 }
 
-// checkProfile says what is wrong with what was given, as wrong usage.
-func (l *loginRun) checkProfile() error {
-	err := l.profile.Check()
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, helper.ErrForeignAudience):
-		return &usageError{text: err.Error(), hints: []string{"sfcred login --allow-foreign-audience --help"}}
-	}
-	return &usageError{text: err.Error()}
-}
-
 // mayReplace refuses to drop another key that the profile has, unless that was
 // asked for; a person may be asked now.
 func (l *loginRun) mayReplace(old *helper.Profile, askNow bool) error {
@@ -264,7 +132,7 @@ func (l *loginRun) mayReplace(old *helper.Profile, askNow bool) error {
 	}
 	refused := &usageError{
 		text:  fmt.Sprintf("profile %q has another key already", l.name),
-		hints: []string{l.again("--replace"), l.again("--profile OTHER_NAME")},
+		hints: []string{l.again("--replace"), l.again("--profile", "OTHER_NAME")},
 	}
 	if l.c.Bool("no-check") {
 		refused.hints = refused.hints[1:]
@@ -288,18 +156,29 @@ func (l *loginRun) mayReplace(old *helper.Profile, askNow bool) error {
 	return err
 }
 
-// again is the login command with one more flag, as far as it can be repeated.
-func (l *loginRun) again(flag string) string {
+// again is the login command as it was typed, with another flag.
+func (l *loginRun) again(flag ...string) string {
 	words := []string{"sfcred", "login"}
-	if l.program.profile != "" && !strings.HasPrefix(flag, "--profile") {
-		words = append(words, "--profile", l.name)
+	if l.program.profile != "" && flag[0] != "--profile" {
+		words = append(words, "--profile", l.program.profile)
 	}
-	for _, name := range []string{"client-id", "key", "store", "site", "token-url"} {
-		if v := l.c.String(name); l.c.IsSet(name) && !strings.ContainsAny(v, " '\"\\$`;&|<>()*?[]#~") {
-			words = append(words, "--"+name, v)
+	for _, f := range l.c.Command.Flags {
+		name := f.Names()[0]
+		if !l.c.IsSet(name) || "--"+name == flag[0] {
+			continue
+		}
+		switch f.(type) {
+		case *cli.BoolFlag:
+			words = append(words, "--"+name)
+		case *cli.StringSliceFlag:
+			for _, v := range l.c.StringSlice(name) {
+				words = append(words, "--"+name, shellWord(v))
+			}
+		default:
+			words = append(words, "--"+name, shellWord(l.c.String(name)))
 		}
 	}
-	return strings.Join(append(words, flag), " ")
+	return strings.Join(append(words, flag...), " ")
 }
 
 // prepareStore finds out whether the key could be stored, before anything is
@@ -329,140 +208,6 @@ func (l *loginRun) prepareStore() error {
 	return err
 }
 
-// checked is what an exchange has shown.
-type checked struct {
-	token   helper.Token
-	user    string
-	expires time.Time // of the client
-	source  *helper.Source
-}
-
-// check exchanges with the key, and asks the API who it was for.
-func (l *loginRun) check(signer crypto.MessageSigner) (*checked, error) {
-	s := l.source(l.profile, func(context.Context) (crypto.MessageSigner, error) { return signer, nil })
-	if l.c.Bool("no-check") {
-		return &checked{source: s}, nil
-	}
-	ctx, cancel := l.deadline(l.c.Context)
-	defer cancel()
-	t, err := s.Exchange(ctx, signer)
-	if err != nil {
-		return nil, fmt.Errorf("check the key: %w", err)
-	}
-	found := &checked{token: t, user: t.User(), source: s}
-	l.askAPI(found)
-	want := l.c.String("user")
-	switch {
-	case want == "" || want == found.user:
-		return found, nil
-	case found.user == "":
-		return nil, fmt.Errorf("neither token nor API tells whose the token is, so --user %s cannot be checked", want)
-	}
-	return nil, fmt.Errorf("the client's user is %q, not %q", found.user, want)
-}
-
-// askAPI finds out what the token itself does not say. That it cannot is no
-// reason to refuse a login.
-func (l *loginRun) askAPI(found *checked) {
-	ctx, cancel := l.deadline(l.c.Context)
-	defer cancel()
-	var err error
-	if found.user == "" {
-		found.user, err = found.source.Account(ctx, found.token)
-	}
-	if err == nil {
-		found.expires, err = found.source.ClientExpiry(ctx, found.token)
-	}
-	if err != nil {
-		l.trace("ask the API: " + err.Error())
-	}
-}
-
-// finish keeps what the check has shown, and says what was done.
-func (l *loginRun) finish(found *checked) {
-	if found.token.Value != "" {
-		found.source.Keep(found.token)
-		l.learn(&l.profile, found)
-	}
-	l.inform("%s", l.outcome(found))
-	if len(l.profile.Hosts) == 0 {
-		l.warn("the profile names no host, so helpers and --url give no token")
-		l.say("hint", fmt.Sprintf("sfcred edit %s --host +HOST", l.name))
-	}
-}
-
-// learn remembers what the server said of the client.
-func (p *program) learn(profile *helper.Profile, found *checked) {
-	state, ok := p.stateFile()
-	if !ok || found.user == "" && found.expires.IsZero() {
-		return
-	}
-	ctx, cancel := p.deadline(context.Background())
-	defer cancel()
-	known := state.Learnt(profile) // where the API did not answer this time
-	learnt := helper.Learnt{
-		User:    firstOf(found.user, known.User),
-		Expires: firstTime(found.expires, known.Expires),
-		Seen:    time.Now().UTC(),
-	}
-	if err := state.Learn(ctx, profile, learnt); err != nil {
-		p.trace(err.Error())
-	}
-}
-
-// outcome is the one line that says what was checked.
-func (l *loginRun) outcome(found *checked) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "profile %q: ", l.name)
-	if found.token.Value == "" {
-		fmt.Fprintf(&b, "not checked")
-	} else {
-		fmt.Fprintf(&b, "checked: %s gave a token", l.profile.TokenURL)
-		if found.user != "" {
-			fmt.Fprintf(&b, " for %s", found.user)
-		}
-	}
-	fmt.Fprintf(&b, "; key %s", storeWords(&l.profile))
-	if at := firstTime(found.expires, l.profile.Expires); !at.IsZero() {
-		fmt.Fprintf(&b, "; the client expires %s", at.UTC().Format("2006-01-02 15:04 UTC"))
-	}
-	return b.String()
-}
-
-// storeWords says where a profile's key is.
-func storeWords(p *helper.Profile) string {
-	switch p.Store {
-	case keychain.StoreKeychain:
-		return "in the keychain"
-	case keychain.StoreFile:
-		return "in an encrypted file"
-	}
-	return "in " + p.KeyFile
-}
-
-// deleteSource deletes the key file, last of all.
-func (l *loginRun) deleteSource() error {
-	if !l.c.Bool("delete-source") {
-		return nil
-	}
-	path := l.c.String("key")
-	target, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		err = os.Remove(target)
-	}
-	if err == nil && target != filepath.Clean(path) {
-		// A link that leads nowhere by now, unless it is a directory's.
-		err = os.Remove(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("delete the key file: %w", err)
-	}
-	return nil
-}
-
 // swap gives the profile another client ID, if the key that it has works with
 // it.
 func (l *loginRun) swap() error {
@@ -472,9 +217,7 @@ func (l *loginRun) swap() error {
 	if err := askAhead(l.c.Context, l.stores, l.old, ""); err != nil {
 		return &profileError{l.name, err}
 	}
-	ctx, cancel := l.deadline(l.c.Context)
-	defer cancel()
-	signer, err := l.stores.Signer(ctx, l.profile.Ref())
+	signer, err := l.openOld()
 	if err != nil {
 		return &profileError{l.name, err}
 	}
@@ -485,6 +228,8 @@ func (l *loginRun) swap() error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := l.deadline(l.c.Context)
+	defer cancel()
 	err = l.file.Update(ctx, func(config *helper.Config) error {
 		now := config.Profiles[l.name]
 		if now == nil || now.Ref() != l.old.Ref() {
@@ -500,33 +245,9 @@ func (l *loginRun) swap() error {
 	return nil
 }
 
-// parseExpiry reads a time, a date (its end, in UTC) or a duration from now.
-func parseExpiry(text string, now time.Time) (time.Time, error) {
-	at, err := time.Parse(time.RFC3339, text)
-	if day, dayErr := time.Parse(time.DateOnly, text); dayErr == nil {
-		at, err = day.Add(24*time.Hour-time.Second), nil
-	}
-	var days int
-	if _, scanErr := fmt.Sscanf(text, "%dd", &days); scanErr == nil && fmt.Sprintf("%dd", days) == text && days > 0 && days <= 3650 {
-		at, err = now.AddDate(0, 0, days), nil
-	}
-	if d, durErr := time.ParseDuration(text); durErr == nil && d > 0 {
-		at, err = now.Add(d), nil
-	}
-	switch {
-	case err != nil:
-		return time.Time{}, fmt.Errorf("%q is neither a time (2026-12-31T12:00:00Z), a date, nor a duration such as 48h or 30d", text)
-	case !at.After(now):
-		return time.Time{}, fmt.Errorf("%q is in the past", text)
-	}
-	return at.UTC().Truncate(time.Second), nil
-}
-
-func firstTime(times ...time.Time) time.Time {
-	for _, t := range times {
-		if !t.IsZero() {
-			return t
-		}
-	}
-	return time.Time{}
+// openOld opens the key that the profile has.
+func (l *loginRun) openOld() (crypto.MessageSigner, error) {
+	ctx, cancel := l.deadline(l.c.Context)
+	defer cancel()
+	return l.stores.Signer(ctx, l.profile.Ref())
 }

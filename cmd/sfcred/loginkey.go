@@ -136,19 +136,26 @@ func (l *loginRun) pastedKey() ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxKeyInput))
 }
 
-// wholeKey says whether what was pasted is all of it: a PEM with its END line,
-// JSON that closes, or a line that is neither.
+// wholeKey says whether what was pasted is all of it: JSON that closes, a PEM
+// up to the END line of a private key (other blocks may stand before it), or the
+// name of a file. An empty line ends all else, but not within a block, where it
+// stands behind the headers of an encrypted key.
 func wholeKey(text []byte) bool {
-	text = bytes.TrimSpace(text)
-	last := text[bytes.LastIndexByte(text, '\n')+1:]
+	lines := strings.Split(strings.TrimLeft(string(text), "\r\n"), "\n")
+	last := strings.TrimSpace(lines[len(lines)-1])
+	opened := bytes.Count(text, []byte("-----BEGIN")) > bytes.Count(text, []byte("-----END"))
 	switch {
-	case bytes.HasPrefix(text, []byte("{")):
-		return json.Valid(text) || len(text) > maxKeyInput
-	case bytes.Contains(text, []byte("-----BEGIN")):
-		return bytes.Contains(last, []byte("-----END")) || len(text) > maxKeyInput
+	case len(text) > maxKeyInput:
+		return true
+	case strings.HasPrefix(last, "-----END"):
+		return strings.Contains(last, "PRIVATE KEY-----")
+	case strings.HasPrefix(lines[0], "{"):
+		return last == "" || json.Valid(text)
+	case len(lines) == 1 && last != "" && !opened:
+		_, err := os.Stat(last)
+		return err == nil || helper.CheckClientID(last) != nil || strings.ContainsAny(last, "/~")
 	}
-	// A client ID on the first line has the PEM behind it.
-	return helper.CheckClientID(string(text)) != nil || bytes.ContainsAny(text, "/.~") || len(text) == 0
+	return last == "" && !opened
 }
 
 // keyPassphrase asks for the passphrase of an encrypted key file.
@@ -176,7 +183,7 @@ func (l *loginRun) clientID(inFile string) error {
 	case p.ClientID != "":
 		return nil
 	}
-	missing := &usageError{text: "no client ID: the key does not carry one", hints: []string{l.again("--client-id CLIENT_ID")}}
+	missing := &usageError{text: "no client ID: the key does not carry one", hints: []string{l.again("--client-id", "CLIENT_ID")}}
 	tty, err := openTerminal()
 	if err != nil {
 		return missing

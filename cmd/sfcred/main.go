@@ -38,7 +38,11 @@ func (e signalError) Error() string { return e.String() }
 // what takes time: listening for signals costs more than a warm answer.
 func (p *program) untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		if !signal.Ignored(s) { // a shell's background job ignores SIGINT
+			signal.Notify(signals, s)
+		}
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"sfcred/keychain"
 )
@@ -20,16 +19,10 @@ func (p *program) passphraseFromFile() passphraser {
 	if path == "" {
 		return nil
 	}
-	return func(context.Context, bool, string) ([]byte, error) {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, &keychain.Error{
-				Store:  keychain.StoreFile,
-				Reason: fmt.Sprintf("read SFCRED_PASSPHRASE_FILE: %v", err),
-				Err:    keychain.ErrLocked,
-			}
-		}
-		return bytes.TrimRight(text, "\r\n"), nil
+	return func(ctx context.Context, _ bool, _ string) ([]byte, error) {
+		ctx, cancel := p.deadline(ctx) // asked ahead, it has no other
+		defer cancel()
+		return keychain.ReadPassphrase(ctx, path)
 	}
 }
 

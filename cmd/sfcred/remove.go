@@ -76,6 +76,8 @@ func (p *program) removeOrphans(c *cli.Context) error {
 	ctx, cancel := p.deadline(c.Context)
 	defer cancel()
 	gone, err := file.RemoveOrphans(ctx, p.stores())
-	p.inform("orphaned keys removed: %d", len(gone))
+	if err == nil || len(gone) > 0 {
+		p.inform("orphaned keys removed: %d", len(gone))
+	}
 	return err
 }

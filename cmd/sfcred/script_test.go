@@ -210,6 +210,7 @@ func writeKeys(dir string, keys map[string]any) error {
 		"key-only.pem":    pkcs1("key"),
 		"pkcs8.pem":       pkcs8("key"),
 		"key.jwk":         []byte(jwk),
+		"kid.jwk":         []byte(strings.Replace(jwk, "{", `{"kid":"key-1","alg":"PS256",`, 1)),
 		"client.json":     fmt.Appendf(nil, `{"client_id":%q,"secret":%s}`, clientID, jwk),
 		"other.pem":       append([]byte(otherClient+"\n"), pkcs1("other")...),
 		"small.pem":       pkcs1("small"),

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -86,6 +87,10 @@ func (t *terminal) secret(ctx context.Context, question string, done func(text [
 		io.Reader
 		io.Writer
 	}{t.lines, io.Discard}, "")
+	if done != nil {
+		// What was pasted beyond the end must not become the shell's input.
+		defer t.drain()
+	}
 	return t.read(ctx, func() ([]byte, error) {
 		var text []byte
 		for {
@@ -104,6 +109,16 @@ func (t *terminal) secret(ctx context.Context, question string, done func(text [
 			text = append(text, '\n')
 		}
 	})
+}
+
+// drain throws away what is typed or pasted and not yet read. A long paste
+// arrives in pieces, so it waits a moment for the rest.
+func (t *terminal) drain() {
+	t.lines.Discard(t.lines.Buffered())
+	for range 3 {
+		time.Sleep(50 * time.Millisecond)
+		flushInput(t.in)
+	}
 }
 
 // line reads one line, with or without its end.

@@ -140,15 +140,6 @@ func (p *program) answerJSON(v any) error {
 	return p.answer(string(text) + "\n")
 }
 
-// jsonTime is RFC 3339 in UTC and whole seconds, rounded down, or null.
-func jsonTime(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC().Truncate(time.Second)
-	return &t
-}
-
 func nonNil(list []string) []string {
 	if list == nil {
 		return []string{}

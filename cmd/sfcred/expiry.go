@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// parseExpiry reads a time, a date (its end, in UTC) or a duration from now.
+func parseExpiry(text string, now time.Time) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, text)
+	if day, dayErr := time.Parse(time.DateOnly, text); dayErr == nil {
+		at, err = day.Add(24*time.Hour-time.Second), nil
+	}
+	var days int
+	if _, scanErr := fmt.Sscanf(text, "%dd", &days); scanErr == nil && fmt.Sprintf("%dd", days) == text && days > 0 && days <= 3650 {
+		at, err = now.AddDate(0, 0, days), nil
+	}
+	if d, durErr := time.ParseDuration(text); durErr == nil && d > 0 {
+		at, err = now.Add(d), nil
+	}
+	switch {
+	case err != nil:
+		return time.Time{}, fmt.Errorf("%q is neither a time (2026-12-31T12:00:00Z), a date, nor a duration such as 48h or 30d", text)
+	case !at.After(now):
+		return time.Time{}, fmt.Errorf("%q is in the past", text)
+	}
+	return at.UTC().Truncate(time.Second), nil
+}
+
+func firstTime(times ...time.Time) time.Time {
+	for _, t := range times {
+		if !t.IsZero() {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+// expiryWords says how long something lasts.
+func expiryWords(at *time.Time, unknown string) string {
+	if at == nil {
+		return unknown
+	}
+	left := time.Until(*at)
+	switch {
+	case left <= 0:
+		return "expired"
+	case at.Year() >= 9999: // how servers say it
+		return "never"
+	case left < time.Hour:
+		return fmt.Sprintf("in %dm%02ds", int(left.Minutes()), int(left.Seconds())%60)
+	case left < 48*time.Hour:
+		return fmt.Sprintf("in %d hours", int(left.Hours()))
+	}
+	return fmt.Sprintf("in %d days", int(left.Hours()/24))
+}
+
+// jsonTime is RFC 3339 in UTC and whole seconds, rounded down, or null.
+func jsonTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// helperLink is a helper's own name for the program.
+type helperLink struct {
+	program string // sfcred as the user calls it
+	path    string // where the link is or would be
+	onPath  bool   // whether its bare name finds it
+}
+
+// findLink says where the link of that name is or belongs: beside sfcred as it
+// is found in PATH, since that name outlives an upgrade, which the file behind
+// it may not.
+func findLink(name string) (helperLink, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return helperLink{}, fmt.Errorf("find sfcred itself: %w", err)
+	}
+	if found, err := exec.LookPath("sfcred"); err == nil && sameFile(found, program) {
+		program = found
+	}
+	path := filepath.Join(filepath.Dir(program), name)
+	if strings.HasSuffix(program, ".exe") {
+		path += ".exe"
+	}
+	found, err := exec.LookPath(name)
+	return helperLink{program, path, err == nil && sameFile(found, program) || inPath(filepath.Dir(path))}, nil
+}
+
+func inPath(dir string) bool {
+	for _, d := range filepath.SplitList(os.Getenv("PATH")) {
+		if d == dir {
+			return true
+		}
+	}
+	return false
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
+// command is what a tool's configuration should say.
+func (l helperLink) command() string {
+	if l.onPath {
+		return strings.TrimSuffix(filepath.Base(l.path), ".exe")
+	}
+	return l.path
+}
+
+// byHand is the command that makes the link.
+func (l helperLink) byHand() string {
+	return fmt.Sprintf("ln -s %s %s", shellWord(filepath.Base(l.program)), shellWord(l.path))
+}
+
+// make makes the link; what is in its place stays, unless it is the link.
+func (l helperLink) make() error {
+	if l.stands() {
+		return nil
+	}
+	if _, err := os.Lstat(l.path); err == nil {
+		return fmt.Errorf("make the link %s: something else is there", l.path)
+	}
+	if strings.HasSuffix(l.path, ".exe") { // links need a right on Windows that few have
+		data, err := os.ReadFile(l.program)
+		if err != nil {
+			return fmt.Errorf("copy sfcred to %s: %w", l.path, err)
+		}
+		return os.WriteFile(l.path, data, 0o755)
+	}
+	if err := os.Symlink(filepath.Base(l.program), l.path); err != nil {
+		return &hintedError{
+			fmt.Errorf("make the link: %w", err),
+			[]string{"sudo " + l.byHand()},
+		}
+	}
+	return nil
+}
+
+// remove takes the link away, if it is one to sfcred, or our copy on Windows.
+func (l helperLink) remove() error {
+	info, err := os.Lstat(l.path)
+	ours := err == nil && (info.Mode()&os.ModeSymlink != 0 && l.stands() || strings.HasSuffix(l.path, ".exe"))
+	if !ours {
+		return nil
+	}
+	if err := os.Remove(l.path); err != nil {
+		return fmt.Errorf("remove the link: %w", err)
+	}
+	return nil
+}
+
+func (l helperLink) stands() bool { return sameFile(l.path, l.program) }

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"fmt"
+	"strings"
+	"time"
+
+	"sfcred/helper"
+	"sfcred/keychain"
+)
+
+// checked is what an exchange has shown.
+type checked struct {
+	token   helper.Token
+	user    string
+	expires time.Time // of the client
+	source  *helper.Source
+}
+
+// check exchanges with the key, and asks the API who it was for.
+func (l *loginRun) check(signer crypto.MessageSigner) (*checked, error) {
+	s := l.source(l.profile, func(context.Context) (crypto.MessageSigner, error) { return signer, nil })
+	if l.c.Bool("no-check") {
+		return &checked{source: s}, nil
+	}
+	ctx, cancel := l.deadline(l.c.Context)
+	defer cancel()
+	t, err := s.Exchange(ctx, signer)
+	if err != nil {
+		return nil, fmt.Errorf("check the key: %w", err)
+	}
+	found := &checked{token: t, user: t.User(), source: s}
+	l.askAPI(found)
+	want := l.c.String("user")
+	switch {
+	case want == "" || want == found.user:
+		return found, nil
+	case found.user == "":
+		return nil, fmt.Errorf("neither token nor API tells whose the token is, so --user %s cannot be checked", want)
+	}
+	return nil, fmt.Errorf("the client's user is %q, not %q", found.user, want)
+}
+
+// askAPI finds out what the token itself does not say. That it cannot is no
+// reason to refuse a login.
+func (l *loginRun) askAPI(found *checked) {
+	ctx, cancel := l.deadline(l.c.Context)
+	defer cancel()
+	var err error
+	if found.user == "" {
+		found.user, err = found.source.Account(ctx, found.token)
+	}
+	if err == nil {
+		found.expires, err = found.source.ClientExpiry(ctx, found.token)
+	}
+	if err != nil {
+		l.trace("ask the API: " + err.Error())
+	}
+}
+
+// finish keeps what the check has shown, and says what was done.
+func (l *loginRun) finish(found *checked) {
+	if found.token.Value != "" {
+		found.source.Keep(found.token)
+		l.learn(&l.profile, found)
+	}
+	l.inform("%s", l.outcome(found))
+	if len(l.profile.Hosts) == 0 {
+		l.warn("the profile names no host, so helpers and --url give no token")
+		l.say("hint", fmt.Sprintf("sfcred edit %s --host +HOST", l.name))
+	}
+}
+
+// learn remembers what the server said of the client.
+func (p *program) learn(profile *helper.Profile, found *checked) {
+	state, ok := p.stateFile()
+	if !ok || found.user == "" && found.expires.IsZero() {
+		return
+	}
+	ctx, cancel := p.deadline(context.Background())
+	defer cancel()
+	known := state.Learnt(profile) // where the API did not answer this time
+	learnt := helper.Learnt{
+		User:    firstOf(found.user, known.User),
+		Expires: firstTime(found.expires, known.Expires),
+		Seen:    time.Now().UTC(),
+	}
+	if err := state.Learn(ctx, profile, learnt); err != nil {
+		p.trace(err.Error())
+	}
+}
+
+// outcome is the one line that says what was checked.
+func (l *loginRun) outcome(found *checked) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "profile %q: ", l.name)
+	if found.token.Value == "" {
+		fmt.Fprintf(&b, "not checked")
+	} else {
+		fmt.Fprintf(&b, "checked: %s gave a token", l.profile.TokenURL)
+		if found.user != "" {
+			fmt.Fprintf(&b, " for %s", found.user)
+		}
+	}
+	fmt.Fprintf(&b, "; key %s", storeWords(&l.profile))
+	if at := firstTime(found.expires, l.profile.Expires); !at.IsZero() {
+		fmt.Fprintf(&b, "; the client expires %s", at.UTC().Format("2006-01-02 15:04 UTC"))
+	}
+	return b.String()
+}
+
+// storeWords says where a profile's key is.
+func storeWords(p *helper.Profile) string {
+	switch p.Store {
+	case keychain.StoreKeychain:
+		return "in the keychain"
+	case keychain.StoreFile:
+		return "in an encrypted file"
+	}
+	return "in " + p.KeyFile
+}

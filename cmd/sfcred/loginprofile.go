@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"sfcred/helper"
+	"sfcred/keychain"
+)
+
+// find finds the profile that is meant, and what stands under its name.
+func (l *loginRun) find() error {
+	var err error
+	if l.file, err = l.configFile(); err != nil {
+		return err
+	}
+	config, err := l.file.Load()
+	if err != nil {
+		return err
+	}
+	switch {
+	case l.program.profile != "":
+		l.name = l.program.profile
+	case l.onlyID() && config.Default != "":
+		l.name = config.Default
+	case l.c.IsSet("token-url"):
+		u, err := helper.ParseURL(l.c.String("token-url"))
+		if err != nil {
+			return &usageError{text: "--token-url: " + err.Error()}
+		}
+		l.name = u.Hostname()
+	default:
+		l.name = firstOf(l.c.String("site"), helper.Sites()[0].Name)
+	}
+	if err := helper.CheckName(l.name); err != nil {
+		return &usageError{err.Error(), []string{l.again("--profile", "NAME")}}
+	}
+	if l.name == envName {
+		return &usageError{text: `the profile name "env" is taken by the one from SFCRED_ variables`}
+	}
+	l.old = config.Profiles[l.name]
+	if url := l.c.String("token-url"); url != "" && l.program.profile == "" && l.old != nil && l.old.TokenURL != url {
+		return &usageError{
+			fmt.Sprintf("profile %q, which would be this one's name too, is for %s", l.name, l.old.TokenURL),
+			[]string{l.again("--profile", "NAME")},
+		}
+	}
+	return nil
+}
+
+// onlyID says that the command line brings a client ID and no key.
+func (l *loginRun) onlyID() bool {
+	brings := func(flag string) bool { return l.c.IsSet(flag) }
+	return brings("client-id") && !slices.ContainsFunc([]string{"key", "store", "site", "token-url"}, brings)
+}
+
+// settings fills in the profile: what stands, or a site; then the flags.
+func (l *loginRun) settings() error {
+	p, c := &l.profile, l.c
+	if l.old != nil {
+		*p = *l.old
+		p.Hosts = slices.Clone(p.Hosts)
+	}
+	switch {
+	case c.IsSet("token-url"):
+		p.TokenURL, p.APIURL, p.Audience, p.AllowForeignAudience, p.Hosts = c.String("token-url"), "", "", false, nil
+	case l.old == nil || c.IsSet("site"):
+		site, ok := helper.FindSite(firstOf(c.String("site"), helper.Sites()[0].Name))
+		if !ok {
+			return &usageError{text: fmt.Sprintf("unknown site %q: nersc or nersc-dev; another service is named by --token-url", c.String("site"))}
+		}
+		p.TokenURL, p.APIURL, p.Audience, p.AllowForeignAudience, p.Hosts = site.TokenURL, site.APIURL, "", false, site.Hosts
+	}
+	for flag, field := range map[string]*string{"client-id": &p.ClientID, "api-url": &p.APIURL, "audience": &p.Audience, "scope": &p.Scope, "alg": &p.Alg, "store": &p.Store} {
+		if c.IsSet(flag) {
+			*field = c.String(flag)
+		}
+	}
+	p.Store = firstOf(p.Store, keychain.StoreKeychain)
+	p.AllowForeignAudience = p.AllowForeignAudience || c.Bool("allow-foreign-audience")
+	for _, h := range c.StringSlice("host") {
+		if err := addHost(p, h); err != nil {
+			return &usageError{text: "--host: " + err.Error()}
+		}
+	}
+	if c.IsSet("ca-file") {
+		path, err := filepath.Abs(c.String("ca-file"))
+		if err != nil {
+			return fmt.Errorf("--ca-file: %w", err)
+		}
+		p.CAFile = path
+	}
+	if c.IsSet("expires") {
+		at, err := parseExpiry(c.String("expires"), time.Now())
+		if err != nil {
+			return &usageError{text: "--expires: " + err.Error()}
+		}
+		p.Expires = at
+	} else if l.old != nil && p.ClientID != l.old.ClientID {
+		p.Expires = time.Time{} // that was another client's
+	}
+	return nil
+}
+
+// addHost adds an entry once, in its canonical form.
+func addHost(p *helper.Profile, entry string) error {
+	h, err := helper.ParseHost(entry)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(p.Hosts, h.String()) {
+		p.Hosts = append(p.Hosts, h.String())
+	}
+	return nil
+}
+
+// checkProfile says what is wrong with what was given, as wrong usage.
+func (l *loginRun) checkProfile() error {
+	err := l.profile.Check()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, helper.ErrForeignAudience):
+		return &usageError{text: err.Error(), hints: []string{"sfcred login --allow-foreign-audience --help"}}
+	}
+	return &usageError{text: err.Error()}
+}
