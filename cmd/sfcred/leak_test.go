@@ -120,7 +120,7 @@ func newLeakWorld(t *testing.T) *leakWorld {
 	w.env = append(os.Environ(),
 		"HOME="+filepath.Join(w.dir, "home"), "XDG_RUNTIME_DIR="+filepath.Join(w.dir, "run"), "TMPDIR="+filepath.Join(w.dir, "tmp"),
 		"XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "DBUS_SESSION_BUS_ADDRESS="+bus.Address(),
-		"SFCRED_TIMEOUT=2s", "KUBECTL_MINOR=30", "KUBECONFIG="+filepath.Join(w.dir, "kubeconfig"), "KUBECTL_LOG="+filepath.Join(w.dir, "kubectl.log"))
+		"SFCRED_TIMEOUT=60s", "KUBECTL_MINOR=30", "KUBECONFIG="+filepath.Join(w.dir, "kubeconfig"), "KUBECTL_LOG="+filepath.Join(w.dir, "kubectl.log"))
 	return w
 }
 
@@ -210,22 +210,22 @@ func (w *leakWorld) sweep() {
 // watch looks at the command lines of all processes until it is stopped.
 func (w *leakWorld) watch() (stop func()) {
 	done, stopped := make(chan struct{}), make(chan struct{})
-	looks := 0
+	seen := map[string]bool{}
 	go func() {
 		defer close(stopped)
 		for {
 			select {
 			case <-done:
 				return
-			case <-time.After(3 * time.Millisecond):
+			case <-time.After(10 * time.Millisecond):
 			}
 			lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 			for _, path := range lines {
 				text, err := os.ReadFile(path)
-				if err != nil {
+				if err != nil || seen[string(text)] {
 					continue
 				}
-				looks++
+				seen[string(text)] = true
 				if what := w.secrets.in(text); what != "" {
 					w.t.Errorf("%s is in a command line: %.60q", what, text)
 				}
@@ -235,8 +235,8 @@ func (w *leakWorld) watch() (stop func()) {
 	return func() {
 		close(done)
 		<-stopped
-		if looks == 0 {
-			w.t.Error("no command line was seen")
+		if len(seen) < 10 {
+			w.t.Errorf("only %d command lines were seen", len(seen))
 		}
 	}
 }
@@ -258,7 +258,7 @@ func TestNothingLeaks(t *testing.T) {
 	w.fault("all is well")
 	for name, failed := range map[string]bool{
 		"pem": login(nil, "pem", "pem", "key.pem"), "chain": login(nil, "chain", "keychain", "key.jwk", "--client-id", clientID),
-		"filed": login([]string{"SFCRED_PASSPHRASE_FILE=pass", "SFCRED_TIMEOUT=60s"}, "filed", "file", "key.pem"),
+		"filed": login([]string{"SFCRED_PASSPHRASE_FILE=pass"}, "filed", "file", "key.pem"),
 	} {
 		if failed {
 			t.Fatalf("login to %s failed", name)
@@ -316,7 +316,7 @@ func (w *leakWorld) failures(login func([]string, string, string, string, ...str
 		w.run([]string{"SFCRED_CLIENT_ID=x", "SFCRED_TOKEN_URL=" + w.server.TokenURL, "SFCRED_PRIVATE_KEY=" + w.read("keys/"+key)}, "--verbose", "token")
 	}
 	w.name = "a wrong passphrase"
-	w.run([]string{"SFCRED_PASSPHRASE_FILE=wrong", "SFCRED_TIMEOUT=60s"}, "--verbose", "token", "--force", "-p", "filed")
+	w.run([]string{"SFCRED_PASSPHRASE_FILE=wrong"}, "--verbose", "token", "--force", "-p", "filed")
 	w.run(nil, "--verbose", "token", "--force", "-p", "filed")
 	w.name = "no keychain"
 	w.bus.SetMode(keychaintest.LockedDismissed)
@@ -327,7 +327,6 @@ func (w *leakWorld) failures(login func([]string, string, string, string, ...str
 	w.name = "the config is the key"
 	w.run(nil, "--verbose", "--config", filepath.Join(w.dir, "keys", "key.pem"), "list")
 	w.run(nil, "--verbose", "--config", filepath.Join(w.dir, "keys", "key.jwk"), "token")
-	w.run(nil, "--verbose", "token", "-p", "pem", "--url", "https://evil.example/?access_token="+leakToken)
 }
 
 // damage makes keys that are nearly ones.
