@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -130,7 +132,8 @@ func (u *user) do(name string, args ...string) outcome {
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = u.dir, u.env, &stdout, &stderr
 	err := cmd.Run()
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {
-		u.Fatal(err)
+		u.Error(err) // not Fatal: commands are run side by side, too
+		return outcome{code: -1}
 	}
 	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
