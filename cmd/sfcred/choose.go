@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"errors"
@@ -57,7 +58,7 @@ func (p *program) choose() (*chosen, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.chooseFrom(config, firstOf(p.profile, config.Default))
+	return p.chooseFrom(config, cmp.Or(p.profile, config.Default))
 }
 
 // loadConfig reads the config; where it can have no place there is none.
@@ -124,7 +125,7 @@ func (p *program) chooseEnv() (*chosen, error) {
 	profile := helper.Profile{ClientID: env.clientID, TokenURL: env.tokenURL, APIURL: env.apiURL}
 	if site := helper.Sites()[0]; profile.TokenURL == "" {
 		profile.TokenURL, profile.Hosts = site.TokenURL, site.Hosts
-		profile.APIURL = firstOf(profile.APIURL, site.APIURL)
+		profile.APIURL = cmp.Or(profile.APIURL, site.APIURL)
 	}
 	for host := range strings.SplitSeq(env.hosts, ",") {
 		if host = strings.TrimSpace(host); host != "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ func (p *program) existing(name string) (helper.ConfigFile, string, *helper.Prof
 	if err := p.takeName(name); err != nil {
 		return "", "", nil, err
 	}
-	name = firstOf(p.profile, config.Default)
+	name = cmp.Or(p.profile, config.Default)
 	profile := config.Profiles[name]
 	if profile == nil {
 		return "", "", nil, &missingError{name: name, near: near(name, config.Names()), known: len(config.Profiles)}
@@ -166,7 +167,7 @@ func rename(config *helper.Config, name, to string) error {
 // moveKey moves the key to another store, or to another file with a new
 // passphrase: written, read back, switched to, and only then deleted.
 func (p *program) moveKey(c *cli.Context, file helper.ConfigFile, name string, profile *helper.Profile) error {
-	to := firstOf(c.String("store"), profile.Store)
+	to := cmp.Or(c.String("store"), profile.Store)
 	if err := mayMove(profile.Store, to, c.Bool("new-passphrase")); err != nil {
 		return err
 	}

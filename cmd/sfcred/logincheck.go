@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"fmt"
@@ -83,7 +84,7 @@ func (p *program) learn(profile *helper.Profile, found *checked) {
 	defer cancel()
 	known := state.Learnt(profile) // where the API did not answer this time
 	learnt := helper.Learnt{
-		User:    firstOf(found.user, known.User),
+		User:    cmp.Or(found.user, known.User),
 		Expires: firstTime(found.expires, known.Expires),
 		Seen:    time.Now().UTC(),
 	}

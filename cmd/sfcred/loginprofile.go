@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -33,7 +34,7 @@ func (l *loginRun) find() error {
 		}
 		l.name = u.Hostname()
 	default:
-		l.name = firstOf(l.c.String("site"), helper.Sites()[0].Name)
+		l.name = cmp.Or(l.c.String("site"), helper.Sites()[0].Name)
 	}
 	if err := helper.CheckName(l.name); err != nil {
 		return &usageError{err.Error(), []string{l.again("--profile", "NAME")}}
@@ -68,7 +69,7 @@ func (l *loginRun) settings() error {
 	case c.IsSet("token-url"):
 		p.TokenURL, p.APIURL, p.Audience, p.AllowForeignAudience, p.Hosts = c.String("token-url"), "", "", false, nil
 	case l.old == nil || c.IsSet("site"):
-		site, ok := helper.FindSite(firstOf(c.String("site"), helper.Sites()[0].Name))
+		site, ok := helper.FindSite(cmp.Or(c.String("site"), helper.Sites()[0].Name))
 		if !ok {
 			return &usageError{text: fmt.Sprintf("unknown site %q: nersc or nersc-dev; another service is named by --token-url", c.String("site"))}
 		}
@@ -79,7 +80,7 @@ func (l *loginRun) settings() error {
 			*field = c.String(flag)
 		}
 	}
-	p.Store = firstOf(p.Store, keychain.StoreKeychain)
+	p.Store = cmp.Or(p.Store, keychain.StoreKeychain)
 	p.AllowForeignAudience = p.AllowForeignAudience || c.Bool("allow-foreign-audience")
 	for _, h := range c.StringSlice("host") {
 		if err := addHost(p, h); err != nil {

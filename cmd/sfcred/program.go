@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,7 +71,8 @@ func (p *program) usage(ctx context.Context, path []string) {
 	_ = app.RunContext(ctx, append(append([]string{app.Name}, path...), "--help"))
 }
 
-// aliasOf is the helper that a binary of that name is (DESIGN: other names).
+// aliasOf is the helper that a binary of that name is and nothing else, for
+// tools that cannot pass arguments and for allow-lists that name a path.
 func aliasOf(arg0 string) string {
 	name := strings.TrimSuffix(filepath.Base(arg0), ".exe")
 	if tool, ok := strings.CutPrefix(name, "sfcred-"); ok && tool == "kubectl" {
@@ -86,11 +88,11 @@ func (p *program) before(c *cli.Context) error {
 			return err
 		}
 	}
-	p.profile = firstOf(c.String("profile"), p.env.profile)
-	p.config = firstOf(c.String("config"), p.env.config)
+	p.profile = cmp.Or(c.String("profile"), p.env.profile)
+	p.config = cmp.Or(c.String("config"), p.env.config)
 	var err error
-	if p.timeout, err = parseDuration(firstOf(c.String("timeout"), p.env.timeout, "8s")); err != nil || p.timeout == 0 {
-		return &usageError{text: fmt.Sprintf("timeout %q: not a duration such as 8s", firstOf(c.String("timeout"), p.env.timeout))}
+	if p.timeout, err = parseDuration(cmp.Or(c.String("timeout"), p.env.timeout, "8s")); err != nil || p.timeout == 0 {
+		return &usageError{text: fmt.Sprintf("timeout %q: not a duration such as 8s", cmp.Or(c.String("timeout"), p.env.timeout))}
 	}
 	p.verbose = c.Bool("verbose")
 	if text := p.env.verbose; text != "" && !p.verbose {
@@ -113,15 +115,6 @@ func (p *program) checkAlias(c *cli.Context) error {
 		return &usageError{text: "SFCRED_CLIENT_ID is refused under this name", hints: []string{"unset SFCRED_CLIENT_ID"}}
 	}
 	return nil
-}
-
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }
 
 // parseDuration reads Go's form, or a plain number of seconds.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func (p *program) setupKubectl(c *cli.Context) error {
 // own it cannot be the helper's own name, which takes no --config.
 func (p *program) kubectlEntry(profile *chosen, link helperLink, user string) kubectl.Entry {
 	e := kubectl.Entry{
-		User:    firstOf(user, "sfcred-"+profile.name),
+		User:    cmp.Or(user, "sfcred-"+profile.name),
 		Command: link.command(),
 		Args:    []string{"--profile", profile.name},
 	}

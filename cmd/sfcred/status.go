@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,10 +39,10 @@ func (p *program) status(c *cli.Context) error {
 	line("profile", "%s%s", profile.name, isDefault)
 	line("client", "%s", profile.ClientID)
 	line("client expires", "%s", expiryWords(jsonTime(firstTime(known.Expires, profile.Expires)), "unknown"))
-	line("user", "%s", firstOf(known.User, "unknown"))
+	line("user", "%s", cmp.Or(known.User, "unknown"))
 	line("token URL", "%s", profile.TokenURL)
-	line("API", "%s", firstOf(profile.APIURL, "none"))
-	line("hosts", "%s", firstOf(strings.Join(profile.Hosts, ", "), "none, so helpers get no token"))
+	line("API", "%s", cmp.Or(profile.APIURL, "none"))
+	line("hosts", "%s", cmp.Or(strings.Join(profile.Hosts, ", "), "none, so helpers get no token"))
 	line("key", "%s", p.keyWords(ctx, profile))
 	line("token", "%s", p.tokenWords(profile))
 	if path, err := p.configPath(); err == nil {
