@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -43,6 +44,8 @@ func TestRealAuthority(t *testing.T) {
 		"expired":    realExpired,
 		"audience":   realAudience,
 		"scope":      realScope,
+		"the guide":  realGuide,
+		"verify":     realVerify,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, a, newUser(t, sfcred)) })
 	}
@@ -149,6 +152,8 @@ func serverCertificate(t *testing.T) (key, cert []byte) {
 	check(t, err)
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(time.Now().UnixNano()),
+		Subject:               pkix.Name{CommonName: "oidc-provider of the tests"}, // OpenSSL finds no authority without a name
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().Add(time.Hour),
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
