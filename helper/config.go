@@ -133,6 +133,8 @@ func (f ConfigFile) edit(ctx context.Context, change func(c *Config, save func()
 	switch {
 	case err == nil:
 		defer unlock()
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("lock config %s: another command has held it all the time", f)
 	case !errors.Is(err, errors.ErrUnsupported): // a home without locks still wants its login
 		return fmt.Errorf("lock config: %w", err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -86,6 +87,9 @@ func (l *line) takeFlag(arg string, rest []string) ([]string, error) {
 	if _, isBool := flag.(*cli.BoolFlag); isBool {
 		l.help = l.help || flag == cli.HelpFlag
 		if joined {
+			if _, err := strconv.ParseBool(value); err != nil {
+				return nil, &usageError{text: fmt.Sprintf("flag %s=%s: neither true nor false", name, value)}
+			}
 			canonical += "=" + value
 		}
 	} else {
@@ -156,7 +160,7 @@ func (l *line) suggest(word string, known []string) []string {
 func near(word string, known []string) []string {
 	var found []string
 	for _, k := range known {
-		if smetrics.WagnerFischer(strings.ToLower(word), strings.ToLower(k), 1, 1, 1) <= max(1, (len(word)+1)/3) {
+		if smetrics.WagnerFischer(strings.ToLower(word), strings.ToLower(k), 1, 1, 1) <= max(1, (len(word)+2)/3) {
 			found = append(found, k)
 		}
 	}

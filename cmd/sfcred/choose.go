@@ -31,9 +31,13 @@ type missingError struct {
 	name  string
 	near  []string
 	known int
+	why   error // there is no place where it could be; or nil
 }
 
 func (e *missingError) Error() string {
+	if e.why != nil {
+		return fmt.Sprintf("no profile: %v", e.why)
+	}
 	if e.name != "" && len(e.near) > 0 {
 		return fmt.Sprintf("no profile %q; is %s meant?", e.name, strings.Join(e.near, " or "))
 	}
@@ -65,7 +69,7 @@ func (p *program) choose() (*chosen, error) {
 func (p *program) loadConfig() (*helper.Config, error) {
 	file, err := p.configFile()
 	if errors.Is(err, errNoHome) {
-		return nil, fmt.Errorf("%w: %w", helper.ErrNoProfile, err)
+		return nil, &missingError{why: err}
 	}
 	if err != nil {
 		return nil, err

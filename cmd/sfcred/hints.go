@@ -44,6 +44,8 @@ func profileHints(err error) []string {
 	var missing *missingError
 	var of *profileError
 	switch {
+	case errors.As(err, &missing) && missing.why != nil:
+		return []string{"sfcred --config FILE status"}
 	case errors.As(err, &missing) && missing.known == 0:
 		return []string{"sfcred login --client-id CLIENT_ID --key KEY_FILE"}
 	case errors.As(err, &missing) && missing.name == "":
@@ -110,8 +112,6 @@ func storeHints(err *keychain.Error, whole error) []string {
 	switch {
 	case errors.As(err, &unsafe):
 		return unsafeHints(unsafe)
-	case err.Store == keychain.StoreKeychain && errors.Is(err, keychain.ErrUnavailable):
-		return []string{"sfcred login --store file --help", "sfcred login --store pem --help"}
 	case errors.Is(err, keychain.ErrLocked) && err.Store != keychain.StoreKeychain, errors.Is(err, jose.ErrEncrypted):
 		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
 	case errors.Is(err, keychain.ErrTimeout):

@@ -80,6 +80,8 @@ func checkLoginFlags(c *cli.Context) error {
 	switch {
 	case !slices.Contains([]string{"", keychain.StoreKeychain, keychain.StoreFile, keychain.StorePEM}, store):
 		return &usageError{text: fmt.Sprintf("unknown store %q: keychain, file or pem", store)}
+	case c.IsSet("client-id") && c.String("client-id") == "":
+		return &usageError{text: "--client-id is empty"}
 	case c.IsSet("site") && c.IsSet("token-url"):
 		return &usageError{text: "--site and --token-url exclude each other: a site is a preset for its own token URL"}
 	case c.Bool("no-check") && (c.Bool("replace") || c.Bool("delete-source")):
@@ -199,8 +201,13 @@ func (l *loginRun) prepareStore() error {
 	ctx, cancel := l.deadline(l.c.Context)
 	defer cancel()
 	err := l.stores.Check(ctx, l.profile.Store)
-	if errors.Is(err, keychain.ErrLocked) && l.profile.Store == keychain.StoreKeychain {
-		return nil // storing lets the keychain ask its owner
+	if l.profile.Store == keychain.StoreKeychain {
+		switch {
+		case errors.Is(err, keychain.ErrLocked):
+			return nil // storing lets the keychain ask its owner
+		case errors.Is(err, keychain.ErrUnavailable):
+			return &hintedError{err, []string{l.again("--store", "file"), l.again("--store", "pem")}}
+		}
 	}
 	if err == nil && l.profile.Store == keychain.StoreFile {
 		_, err = l.stores.Passphrase(l.c.Context, true, "the new key file")

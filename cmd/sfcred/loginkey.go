@@ -111,12 +111,6 @@ func (l *loginRun) pastedKey() ([]byte, error) {
 		return nil, &usageError{text: "no key: " + err.Error(), hints: []string{"sfcred login --client-id CLIENT_ID --key KEY_FILE"}}
 	}
 	defer tty.close()
-	if l.profile.ClientID == "" {
-		// Asked first: it is what a person has at hand, and the key may carry it.
-		if l.profile.ClientID, err = tty.ask(l.c.Context, "client ID (empty if the key carries it):"); err != nil {
-			return nil, err
-		}
-	}
 	text, err := tty.secret(l.c.Context, "private key (paste PEM or JWK, or type its file's name; it is not shown):", wholeKey)
 	if err != nil {
 		return nil, err

@@ -27,6 +27,10 @@ func WriteFile(path string, data []byte) error {
 	// Writes beside the target, fsyncs, renames, and removes its temporary
 	// file on failure.
 	if err := atomicwriter.WriteFile(target, data, 0o600); err != nil {
+		var named *fs.PathError // a name that nobody knows, of the temporary file
+		if errors.As(err, &named) {
+			err = named.Err
+		}
 		return fmt.Errorf("write %q: %w", path, err)
 	}
 	syncDir(dir)
