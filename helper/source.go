@@ -17,7 +17,6 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"time"
@@ -202,7 +201,7 @@ func (s *Source) turn(ctx context.Context, e entry, want Want) (unlock func(), t
 	}
 	patience, stop := context.WithDeadline(ctx, waitUntil(ctx))
 	defer stop()
-	for pause := 4 * time.Millisecond; ; pause = min(2*pause, 64*time.Millisecond) {
+	for {
 		unlock, _, err := e.dir.TryLock(e.key + ".lock")
 		if err != nil {
 			s.trace("token cache: lock: %v", err)
@@ -217,13 +216,14 @@ func (s *Source) turn(ctx context.Context, e entry, want Want) (unlock func(), t
 		if unlock != nil { // the lock is ours
 			return unlock, Token{}, nil
 		}
-		select {
-		case <-patience.Done():
+		if err := e.dir.AwaitUnlock(patience, e.key+".lock"); err != nil {
 			if ctx.Err() != nil {
 				return nil, Token{}, fmt.Errorf("wait for another process's exchange: %w", ctx.Err())
 			}
 			return alone, Token{}, nil
-		case <-time.After(pause/2 + rand.N(pause)):
+		}
+		if t, err, ok := s.settled(e, want); ok {
+			return nil, t, err
 		}
 	}
 }

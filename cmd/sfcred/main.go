@@ -34,24 +34,26 @@ type signalError struct{ os.Signal }
 func (e signalError) Error() string { return e.String() }
 
 // untilSignal gives a context that also ends when a person or a supervisor
-// wishes the program to stop, so that what was begun is cleaned up. It is for
-// what takes time: listening for signals costs more than a warm answer.
-func (p *program) untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+// wishes the program to stop, so that what was begun is cleaned up: from listen
+// on, which is for what takes time, since it costs a tenth of a warm answer.
+func (p *program) untilSignal(ctx context.Context) (_ context.Context, listen, stop func()) {
 	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
-		if !signal.Ignored(s) { // a shell's background job ignores SIGINT
-			signal.Notify(signals, s)
-		}
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	go func() {
-		select {
-		case s := <-signals:
-			cancel(signalError{s})
-		case <-ctx.Done():
+	listen = func() {
+		for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+			if !signal.Ignored(s) { // a shell's background job ignores SIGINT
+				signal.Notify(signals, s)
+			}
 		}
-	}()
-	return ctx, func() {
+		go func() {
+			select {
+			case s := <-signals:
+				cancel(signalError{s})
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, listen, func() {
 		if p.caught == nil {
 			p.caught = context.Cause(ctx)
 		}

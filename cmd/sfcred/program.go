@@ -131,7 +131,8 @@ func parseDuration(text string) (time.Duration, error) {
 
 // deadline gives an answer's context.
 func (p *program) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, stop := p.untilSignal(ctx)
+	ctx, listen, stop := p.untilSignal(ctx)
+	listen()
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	return ctx, func() { stop(); cancel() }
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,8 +60,14 @@ func (p *program) tokenOf(ctx context.Context, profile *chosen, want helper.Want
 	if t, ok := source.Cached(want); ok {
 		return t, nil
 	}
-	ctx, cancel := p.deadline(ctx)
+	ctx, listen, stop := p.untilSignal(ctx)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
+	source.Signer = func(ctx context.Context) (crypto.MessageSigner, error) {
+		listen() // till here it waited for another process at most
+		return profile.open(ctx)
+	}
 	t, err := source.Token(ctx, want)
 	if err != nil {
 		return helper.Token{}, &profileError{profile.name, p.whyRefused(profile, err)}

@@ -1,13 +1,13 @@
 package disk
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // tempPrefix begins the names of files that are being written.
@@ -123,27 +123,33 @@ func (d *Dir) create(name string, data []byte) error {
 // Remove removes the file name; a missing one matches [fs.ErrNotExist].
 func (d *Dir) Remove(name string) error { return d.root.Remove(name) }
 
-// Names returns the names of all that is in the directory, sorted, without
-// files that are being written.
-func (d *Dir) Names() ([]string, error) {
-	entries, err := fs.ReadDir(d.root.FS(), ".")
-	if err != nil {
-		return nil, err
-	}
-	names := make([]string, 0, len(entries))
-	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), tempPrefix) {
-			names = append(names, entry.Name())
-		}
-	}
-	return names, nil
-}
-
 // TryLock takes the lock file name in the directory, if no other process or
 // caller has it; ok says whether. unlock is nil unless ok, and must be called
 // once. A link at name is refused with an [UnsafeError].
 func (d *Dir) TryLock(name string) (unlock func(), ok bool, err error) {
 	return tryLock(d.join(name))
+}
+
+// AwaitUnlock waits until nobody has the lock file name, or ctx ends. It takes a
+// shared lock for a moment, so all who wait go on at once, and none of them
+// spends time on looking again and again.
+func (d *Dir) AwaitUnlock(ctx context.Context, name string) error {
+	lock := newLock(d.join(name))
+	done := make(chan error, 1) // the call knows no context, and is abandoned
+	go func() {
+		err := lock.RLock()
+		_ = lock.Close()
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("wait for lock %q: %w", d.join(name), err)
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (d *Dir) join(name string) string { return filepath.Join(d.path, name) }

