@@ -4,6 +4,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"sfcred/keychain/keychaintest"
 )
 
 // spawner runs a program and prints the most memory that it had, in KiB. The
@@ -25,6 +28,25 @@ func main() {
 	println(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
 }
 `
+
+// BenchmarkWarmKeychain: a header out of the cache, for a key in the Secret
+// Service against one in a file. A warm answer asks neither: the ratio is 1, and
+// the service sees no call.
+func BenchmarkWarmKeychain(b *testing.B) {
+	x := newBench(b)
+	secrets, err := keychaintest.Start()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(secrets.Close)
+	x.env = append(x.env, "DBUS_SESSION_BUS_ADDRESS="+secrets.Address())
+	x.login()
+	x.run(x.sfcred, "login", "--profile", "kept", "--key", "key.pem", "--token-url", x.server.TokenURL)
+	secrets.OnCall(func(method string) { b.Errorf("a warm answer called %s", method) })
+	x.compare([]string{"x-no-keychain(1)"},
+		func() time.Duration { return x.run(x.sfcred, "-p", "kept", "header") },
+		func() time.Duration { return x.run(x.sfcred, "-p", "test", "header") })
+}
 
 // BenchmarkMemory: the most memory that a process had. Target: at most 16 MB.
 func BenchmarkMemory(b *testing.B) {

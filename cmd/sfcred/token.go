@@ -65,7 +65,7 @@ func (p *program) tokenOf(ctx context.Context, profile *chosen, want helper.Want
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	source.Signer = func(ctx context.Context) (crypto.MessageSigner, error) {
-		listen() // till here it waited for another process at most
+		go listen() // till here it waited for another process at most
 		return profile.open(ctx)
 	}
 	t, err := source.Token(ctx, want)
