@@ -72,6 +72,17 @@ func (c *Config) uses(ref keychain.Ref) bool {
 	return false
 }
 
+// HasClient says whether a profile is for the same client as p, so that what is
+// kept of the client is its too.
+func (c *Config) HasClient(p *Profile) bool {
+	for _, other := range c.Profiles {
+		if other.stateKey() == p.stateKey() {
+			return true
+		}
+	}
+	return false
+}
+
 // note and strike keep Unfinished.
 func (c *Config) note(ref keychain.Ref) {
 	if n := ref.Store + ":" + ref.ID; ref.ID != "" && !slices.Contains(c.Unfinished, n) {

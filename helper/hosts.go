@@ -46,6 +46,9 @@ func ParseHost(entry string) (Host, error) {
 	case wildcard && !strings.Contains(name, "."):
 		return Host{}, fmt.Errorf("host %q: a wildcard needs two labels behind it", entry)
 	}
+	if port == "443" && !isLoopback(name) {
+		port = "" // that is what none means
+	}
 	return Host{name: name, wildcard: wildcard, port: port}, nil
 }
 

@@ -91,7 +91,7 @@ func TestParseHost(t *testing.T) {
 	tests := []struct{ entry, want string }{ // want "": refused
 		{"api.nersc.gov", "api.nersc.gov"},
 		{"API.nersc.gov", "api.nersc.gov"},
-		{"api.nersc.gov:443", "api.nersc.gov:443"},
+		{"api.nersc.gov:443", "api.nersc.gov"}, // that is what no port means
 		{"*.example.org", "*.example.org"},
 		{"*.example.org:6443", "*.example.org:6443"},
 		{"127.0.0.1", "127.0.0.1"},

@@ -55,9 +55,17 @@ func (e Entry) SetCommand() []string {
 		"--exec-provide-cluster-info=true",
 	}
 	for _, arg := range e.Args {
-		args = append(args, "--exec-arg="+arg)
+		args = append(args, "--exec-arg="+csvField(arg))
 	}
 	return args
+}
+
+// csvField writes a value for a flag that kubectl reads as a line of CSV.
+func csvField(value string) string {
+	if !strings.ContainsAny(value, ",\"\n\r") {
+		return value
+	}
+	return `"` + strings.ReplaceAll(value, `"`, `""`) + `"`
 }
 
 // UnsetCommand is the kubectl command line that takes the entry out.
