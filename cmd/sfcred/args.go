@@ -99,6 +99,10 @@ func (l *line) takeFlag(arg string, rest []string) ([]string, error) {
 			}
 			value, rest = rest[0], rest[1:]
 		}
+		if value == "" && !slices.Contains(mayBeEmpty(), flag.Names()[0]) {
+			// "$NAME" of a variable that is not set must not mean the default.
+			return nil, &usageError{text: fmt.Sprintf("flag %s has an empty value", name)}
+		}
 		canonical += "=" + value
 	}
 	if global {
@@ -108,6 +112,9 @@ func (l *line) takeFlag(arg string, rest []string) ([]string, error) {
 	}
 	return rest, nil
 }
+
+// mayBeEmpty lists the flags whose empty value says something: none.
+func mayBeEmpty() []string { return []string{"api-url", "audience", "scope", "url"} }
 
 // find looks a flag up: the command's own first, then the app's.
 func (l *line) find(name string) (flag cli.Flag, global bool) {

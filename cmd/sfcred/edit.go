@@ -77,6 +77,7 @@ func (p *program) edit(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	var orphan *helper.OrphanError
 	if c.IsSet("store") || c.Bool("new-passphrase") {
 		// Tried out first: a key must not have been moved by a command that
 		// then turns out to be wrong.
@@ -87,13 +88,30 @@ func (p *program) edit(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := p.moveKey(c, file, name, profile); err != nil {
+		err = p.moveKey(c, file, name, profile)
+		if errors.As(err, &orphan); err != nil && orphan == nil {
 			return err
 		}
 	}
 	ctx, cancel := p.deadline(c.Context)
 	defer cancel()
-	return file.Update(ctx, change)
+	if err := file.Update(ctx, change); err != nil || orphan == nil {
+		return err
+	}
+	return orphan // all was done but one thing
+}
+
+// askPEM has the passphrase of a key file asked for, if it has one. Reading the
+// file is bounded; the person is not, so a deadline that has passed meanwhile
+// is no error: the next one finds the answer known.
+func (p *program) askPEM(ctx context.Context, stores *keychain.Stores, profile *helper.Profile) error {
+	ctx, cancel := p.deadline(ctx)
+	defer cancel()
+	_, err := stores.Key(ctx, profile.Ref())
+	if errors.Is(err, keychain.ErrTimeout) {
+		return nil
+	}
+	return err
 }
 
 // editChange reads the flags that change settings of the profile name.
@@ -137,11 +155,11 @@ func editHost(p *helper.Profile, entry string) error {
 	if err != nil {
 		return err
 	}
-	i := slices.Index(p.Hosts, h.String())
-	if i < 0 {
+	before := len(p.Hosts)
+	p.Hosts = slices.DeleteFunc(p.Hosts, func(entry string) bool { return isHost(entry, h) })
+	if len(p.Hosts) == before {
 		return fmt.Errorf("%s is not among the profile's hosts", h)
 	}
-	p.Hosts = slices.Delete(p.Hosts, i, i+1)
 	return nil
 }
 
@@ -174,11 +192,12 @@ func (p *program) moveKey(c *cli.Context, file helper.ConfigFile, name string, p
 	stores := p.stores()
 	stores.Passphrase = p.movePassphrase(c.Bool("new-passphrase"))
 	ctx, cancel := p.deadline(c.Context)
-	defer cancel()
-	if err := stores.Check(ctx, to); err != nil && !(to == keychain.StoreKeychain && errors.Is(err, keychain.ErrLocked)) {
+	err := stores.Check(ctx, to)
+	cancel()
+	if err != nil && !(to == keychain.StoreKeychain && errors.Is(err, keychain.ErrLocked)) {
 		return err
 	}
-	if err := askAhead(c.Context, stores, profile, to); err != nil {
+	if err := p.askAhead(c.Context, stores, profile, to); err != nil {
 		return err
 	}
 	ctx, cancel = p.deadline(c.Context)
@@ -239,9 +258,9 @@ func (p *program) movePassphrase(replaced bool) passphraser {
 }
 
 // askAhead has a person asked, for the key that a profile has and for one that
-// is to be in store to, while no deadline runs: those that start later find the
-// answers known.
-func askAhead(ctx context.Context, stores *keychain.Stores, profile *helper.Profile, to string) error {
+// is to be in store to, while no deadline runs for the person: those that start
+// later find the answers known.
+func (p *program) askAhead(ctx context.Context, stores *keychain.Stores, profile *helper.Profile, to string) error {
 	if stores.Passphrase == nil {
 		return nil
 	}
@@ -250,7 +269,7 @@ func askAhead(ctx context.Context, stores *keychain.Stores, profile *helper.Prof
 	case keychain.StoreFile:
 		_, err = stores.Passphrase(ctx, false, "the key file")
 	case keychain.StorePEM: // only the file itself tells whether it is encrypted
-		_, err = stores.Key(ctx, profile.Ref())
+		err = p.askPEM(ctx, stores, profile)
 	}
 	if err == nil && to == keychain.StoreFile {
 		_, err = stores.Passphrase(ctx, true, "the new key file")

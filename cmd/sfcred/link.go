@@ -30,14 +30,18 @@ func findLink(name string) (helperLink, error) {
 	if strings.HasSuffix(program, ".exe") {
 		path += ".exe"
 	}
-	found, err := exec.LookPath(name)
-	return helperLink{program, path, err == nil && sameFile(found, program) || inPath(filepath.Dir(path))}, nil
+	return helperLink{program, path, findsInPath(path, program)}, nil
 }
 
-func inPath(dir string) bool {
-	for _, d := range filepath.SplitList(os.Getenv("PATH")) {
-		if d == dir {
+// findsInPath says whether the bare name of path finds it, or the program under
+// that name, rather than somebody else's in a folder before it.
+func findsInPath(path, program string) bool {
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if dir == filepath.Dir(path) {
 			return true
+		}
+		if found, err := exec.LookPath(filepath.Join(dir, filepath.Base(path))); err == nil {
+			return sameFile(found, program)
 		}
 	}
 	return false

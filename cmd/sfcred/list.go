@@ -109,6 +109,8 @@ func (p *program) printList(profiles []listed) error {
 
 // refresh asks the servers of all profiles when the clients expire.
 func (p *program) refresh(ctx context.Context, config *helper.Config) error {
+	ctx, cancel := p.deadline(ctx)
+	defer cancel()
 	var failed error
 	for _, name := range config.Names() {
 		if err := p.refreshOne(ctx, config, name); err != nil {
@@ -123,8 +125,6 @@ func (p *program) refreshOne(ctx context.Context, config *helper.Config, name st
 	if err != nil {
 		return err
 	}
-	ctx, cancel := p.deadline(ctx)
-	defer cancel()
 	s := p.source(profile.Profile, profile.open)
 	t, err := s.Token(ctx, helper.Want{MinTTL: time.Minute})
 	if err != nil {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"crypto"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -40,12 +42,13 @@ func loginFlags() []cli.Flag {
 // loginRun is one login.
 type loginRun struct {
 	*program
-	c       *cli.Context
-	file    helper.ConfigFile
-	stores  *keychain.Stores
-	name    string
-	old     *helper.Profile // what stands under the name, or nil
-	profile helper.Profile
+	c          *cli.Context
+	file       helper.ConfigFile
+	stores     *keychain.Stores
+	name       string
+	old        *helper.Profile // what stands under the name, or nil
+	sourceText []byte          // what the key file held; for --delete-source
+	profile    helper.Profile
 }
 
 // login stores a key, or swaps the client ID of a profile that has one.
@@ -80,8 +83,6 @@ func checkLoginFlags(c *cli.Context) error {
 	switch {
 	case !slices.Contains([]string{"", keychain.StoreKeychain, keychain.StoreFile, keychain.StorePEM}, store):
 		return &usageError{text: fmt.Sprintf("unknown store %q: keychain, file or pem", store)}
-	case c.IsSet("client-id") && c.String("client-id") == "":
-		return &usageError{text: "--client-id is empty"}
 	case c.IsSet("site") && c.IsSet("token-url"):
 		return &usageError{text: "--site and --token-url exclude each other: a site is a preset for its own token URL"}
 	case c.Bool("no-check") && (c.Bool("replace") || c.Bool("delete-source")):
@@ -113,7 +114,10 @@ func (l *loginRun) take(key *jose.Key) error {
 	ctx, cancel := l.deadline(l.c.Context)
 	defer cancel()
 	err = l.file.Install(ctx, l.stores, l.name, key, func(old *helper.Profile) (*helper.Profile, error) {
-		return &l.profile, l.mayReplace(old, false) // another login may have come between
+		if err := l.mayReplace(old, false); err != nil { // another login may have come between
+			return nil, err
+		}
+		return &l.profile, l.unchanged(old)
 	})
 	var orphan *helper.OrphanError
 	if err != nil && !errors.As(err, &orphan) {
@@ -161,12 +165,13 @@ func (l *loginRun) mayReplace(old *helper.Profile, askNow bool) error {
 // again is the login command as it was typed, with another flag.
 func (l *loginRun) again(flag ...string) string {
 	words := []string{"sfcred", "login"}
-	if l.program.profile != "" && flag[0] != "--profile" {
+	instead := append(flag, "")[0]
+	if l.program.profile != "" && instead != "--profile" {
 		words = append(words, "--profile", l.program.profile)
 	}
 	for _, f := range l.c.Command.Flags {
 		name := f.Names()[0]
-		if !l.c.IsSet(name) || "--"+name == flag[0] {
+		if !l.c.IsSet(name) || "--"+name == instead {
 			continue
 		}
 		switch f.(type) {
@@ -221,7 +226,7 @@ func (l *loginRun) swap() error {
 	if err := l.checkProfile(); err != nil {
 		return err
 	}
-	if err := askAhead(l.c.Context, l.stores, l.old, ""); err != nil {
+	if err := l.askAhead(l.c.Context, l.stores, l.old, ""); err != nil {
 		return &profileError{l.name, err}
 	}
 	signer, err := l.openOld()
@@ -240,16 +245,39 @@ func (l *loginRun) swap() error {
 	err = l.file.Update(ctx, func(config *helper.Config) error {
 		now := config.Profiles[l.name]
 		if now == nil || now.Ref() != l.old.Ref() {
-			return fmt.Errorf("profile %q was changed by another command in the meantime", l.name)
+			return l.unchanged(nil)
 		}
 		config.Profiles[l.name] = &l.profile
-		return nil
+		return l.unchanged(now)
 	})
 	if err != nil {
 		return err
 	}
 	l.finish(found)
 	return nil
+}
+
+// unchanged refuses to write over settings that another command has changed
+// while the server was asked. Another login with the same settings is no such
+// change: whose key stays is mayReplace's.
+func (l *loginRun) unchanged(now *helper.Profile) error {
+	before := cmp.Or(l.old, &l.profile)
+	if now == nil && l.old == nil || now != nil && reflect.DeepEqual(settingsOf(now), settingsOf(before)) {
+		return nil
+	}
+	return &hintedError{
+		fmt.Errorf("profile %q was changed by another command in the meantime", l.name),
+		[]string{l.again()},
+	}
+}
+
+// settingsOf is a profile without its client and key.
+func settingsOf(p *helper.Profile) helper.Profile {
+	return helper.Profile{
+		TokenURL: p.TokenURL, APIURL: p.APIURL,
+		Audience: p.Audience, AllowForeignAudience: p.AllowForeignAudience, Scope: p.Scope,
+		Hosts: append([]string{}, p.Hosts...), Cache: p.Cache, CAFile: p.CAFile,
+	}
 }
 
 // openOld opens the key that the profile has.

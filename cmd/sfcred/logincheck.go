@@ -33,7 +33,9 @@ func (l *loginRun) check(signer crypto.MessageSigner) (*checked, error) {
 		return nil, fmt.Errorf("check the key: %w", err)
 	}
 	found := &checked{token: t, user: t.User(), source: s}
-	l.askAPI(found)
+	if err := l.askAPI(found); err != nil {
+		return nil, err
+	}
 	want := l.c.String("user")
 	switch {
 	case want == "" || want == found.user:
@@ -46,7 +48,7 @@ func (l *loginRun) check(signer crypto.MessageSigner) (*checked, error) {
 
 // askAPI finds out what the token itself does not say. That it cannot is no
 // reason to refuse a login.
-func (l *loginRun) askAPI(found *checked) {
+func (l *loginRun) askAPI(found *checked) error {
 	ctx, cancel := l.deadline(l.c.Context)
 	defer cancel()
 	var err error
@@ -56,9 +58,13 @@ func (l *loginRun) askAPI(found *checked) {
 	if err == nil {
 		found.expires, err = found.source.ClientExpiry(ctx, found.token)
 	}
+	if ctx.Err() == context.Canceled { // a signal, not the deadline
+		return errInterrupted
+	}
 	if err != nil {
 		l.trace("ask the API: " + err.Error())
 	}
+	return nil
 }
 
 // finish keeps what the check has shown, and says what was done.

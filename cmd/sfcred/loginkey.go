@@ -84,6 +84,7 @@ func (l *loginRun) keyText() (text []byte, from string, err error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("read the key: %w", err)
 	}
+	l.sourceText = text
 	l.warnOpen(path, f)
 	return text, fmt.Sprintf("key file %s", path), nil
 }

@@ -100,8 +100,6 @@ func (l *loginRun) settings() error {
 			return &usageError{text: "--expires: " + err.Error()}
 		}
 		p.Expires = at
-	} else if l.old != nil && p.ClientID != l.old.ClientID {
-		p.Expires = time.Time{} // that was another client's
 	}
 	return nil
 }
@@ -112,14 +110,23 @@ func addHost(p *helper.Profile, entry string) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(p.Hosts, h.String()) {
+	if !slices.ContainsFunc(p.Hosts, func(entry string) bool { return isHost(entry, h) }) {
 		p.Hosts = append(p.Hosts, h.String())
 	}
 	return nil
 }
 
+// isHost says whether an entry, however it is written, means the host.
+func isHost(entry string, h helper.Host) bool {
+	e, err := helper.ParseHost(entry)
+	return err == nil && e == h
+}
+
 // checkProfile says what is wrong with what was given, as wrong usage.
 func (l *loginRun) checkProfile() error {
+	if l.old != nil && l.profile.ClientID != l.old.ClientID && !l.c.IsSet("expires") {
+		l.profile.Expires = time.Time{} // that was another client's
+	}
 	err := l.profile.Check()
 	switch {
 	case err == nil:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,6 +48,16 @@ func (l *loginRun) mayDelete(key string) error {
 	return nil
 }
 
+// isSource says whether the file still holds the key that was stored: a check
+// takes time, and the name may stand for another key by now.
+func (l *loginRun) isSource(path string) error {
+	now, err := os.ReadFile(path)
+	if err == nil && !bytes.Equal(now, l.sourceText) {
+		err = errors.New("it has changed since it was read, and stays")
+	}
+	return err
+}
+
 // deleteSource deletes the key file, last of all.
 func (l *loginRun) deleteSource() error {
 	if !l.c.Bool("delete-source") {
@@ -54,6 +65,9 @@ func (l *loginRun) deleteSource() error {
 	}
 	path := l.c.String("key")
 	target, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		err = l.isSource(target)
+	}
 	if err == nil {
 		err = os.Remove(target)
 	}

@@ -19,10 +19,14 @@ func (p *program) passphraseFromFile() passphraser {
 	if path == "" {
 		return nil
 	}
-	return func(ctx context.Context, _ bool, _ string) ([]byte, error) {
+	return func(ctx context.Context, confirm bool, _ string) ([]byte, error) {
 		ctx, cancel := p.deadline(ctx) // asked ahead, it has no other
 		defer cancel()
-		return keychain.ReadPassphrase(ctx, path)
+		text, err := keychain.ReadPassphrase(ctx, path)
+		if err == nil && confirm && len(text) == 0 {
+			err = errNoPassphrase()
+		}
+		return text, err
 	}
 }
 
@@ -61,6 +65,7 @@ func (p *program) askPassphrase(ctx context.Context, kind string, confirm bool, 
 		return nil, err
 	}
 	defer tty.close()
+	ctx = context.WithoutCancel(ctx) // a deadline bounds no person
 	text, err := tty.secret(ctx, fmt.Sprintf("%s of %s:", kind, what), nil)
 	if err != nil || !confirm {
 		return text, err
@@ -72,5 +77,13 @@ func (p *program) askPassphrase(ctx context.Context, kind string, confirm bool, 
 	if !bytes.Equal(text, again) {
 		return nil, errors.New("the two passphrases differ")
 	}
+	if len(text) == 0 {
+		return nil, errNoPassphrase()
+	}
 	return text, nil
+}
+
+// errNoPassphrase refuses an empty passphrase before anything is spent on it.
+func errNoPassphrase() error {
+	return &keychain.Error{Store: keychain.StoreFile, Reason: "the new passphrase is empty", Err: keychain.ErrPassphrase}
 }

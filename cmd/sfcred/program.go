@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,7 @@ type program struct {
 
 	// the global flags, or their variables
 	profile, config string
+	configFlag      string // config, where it was a flag
 	timeout         time.Duration
 	verbose         bool
 }
@@ -49,6 +51,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 		words = append([]string{"helper", p.alias}, words...)
 	}
 	arranged, err := arrange(app, words)
+	if err == nil && p.alias != "" && slices.Contains(arranged, "version") {
+		err = &usageError{text: "--version is refused under this name", hints: []string{"sfcred version"}}
+	}
 	if err == nil {
 		err = app.RunContext(ctx, arranged)
 	}
@@ -89,13 +94,14 @@ func (p *program) before(c *cli.Context) error {
 		}
 	}
 	p.profile = cmp.Or(c.String("profile"), p.env.profile)
-	p.config = cmp.Or(c.String("config"), p.env.config)
+	p.configFlag = c.String("config")
+	p.config = cmp.Or(p.configFlag, p.env.config)
 	var err error
 	if p.timeout, err = parseDuration(cmp.Or(c.String("timeout"), p.env.timeout, "8s")); err != nil || p.timeout == 0 {
 		return &usageError{text: fmt.Sprintf("timeout %q: not a duration such as 8s", cmp.Or(c.String("timeout"), p.env.timeout))}
 	}
 	p.verbose = c.Bool("verbose")
-	if text := p.env.verbose; text != "" && !p.verbose {
+	if text := p.env.verbose; text != "" && !c.IsSet("verbose") {
 		if p.verbose, err = strconv.ParseBool(text); err != nil {
 			return &usageError{text: fmt.Sprintf("SFCRED_VERBOSE=%s: neither true nor false", text)}
 		}

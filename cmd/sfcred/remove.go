@@ -34,6 +34,9 @@ func (p *program) remove(c *cli.Context) error {
 	if err != nil && !errors.As(err, &orphan) {
 		return err
 	}
+	if config, loadErr := file.Load(); loadErr == nil && config.HasClient(profile) {
+		return err // token and expiry are another profile's too
+	}
 	p.source(*profile, nil).Forget()
 	if state, ok := p.stateFile(); ok {
 		ctx, cancel := p.deadline(c.Context) // a keychain may have used up the other

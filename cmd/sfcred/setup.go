@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -189,8 +190,13 @@ func (s kubectlSetup) kubectl(ctx context.Context, args []string) ([]byte, error
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, "kubectl", args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.WaitDelay = 500 * time.Millisecond // a wrapper's child may hold the pipes
 	s.trace("kubectl " + strings.Join(args, " "))
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("run kubectl %s: it did not answer within %s", strings.Join(args[:2], " "), s.timeout)
+	}
+	if err != nil {
 		if text := strings.TrimSpace(stderr.String()); text != "" {
 			return nil, fmt.Errorf("run kubectl %s: %w: %s", strings.Join(args[:2], " "), err, text)
 		}

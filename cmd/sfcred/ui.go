@@ -26,6 +26,10 @@ import (
 )
 
 func (p *program) say(kind, text string) {
+	if rest, ok := strings.CutPrefix(text, "sfcred "); ok && kind == "hint" && p.configFlag != "" && !strings.HasPrefix(rest, "--config") {
+		// Pasted, it must not act on another config.
+		text = "sfcred --config " + shellWord(p.configFlag) + " " + rest
+	}
 	prefix := "sfcred: "
 	if kind != "" {
 		prefix += kind + ": "
