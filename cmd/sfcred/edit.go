@@ -28,11 +28,11 @@ func editFlags() []cli.Flag {
 
 // existing finds a profile of the config for a command that changes it.
 func (p *program) existing(name string) (helper.ConfigFile, string, *helper.Profile, error) {
-	file, err := p.configFile()
+	config, err := p.loadConfig()
 	if err != nil {
 		return "", "", nil, err
 	}
-	config, err := file.Load()
+	file, err := p.configFile()
 	if err != nil {
 		return "", "", nil, err
 	}

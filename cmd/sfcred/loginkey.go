@@ -33,6 +33,7 @@ func (l *loginRun) readKey() (*jose.Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", from, err)
 	}
+	l.warnOpen()
 	p := &l.profile
 	if err := l.clientID(file.ClientID); err != nil {
 		return nil, err
@@ -85,13 +86,13 @@ func (l *loginRun) keyText() (text []byte, from string, err error) {
 		return nil, "", fmt.Errorf("read the key: %w", err)
 	}
 	l.sourceText = text
-	l.warnOpen(path, f)
 	return text, fmt.Sprintf("key file %s", path), nil
 }
 
-// warnOpen tells that others can read the file the key comes from.
-func (l *loginRun) warnOpen(path string, f *os.File) {
-	info, err := f.Stat()
+// warnOpen tells that others can read the file the key came from.
+func (l *loginRun) warnOpen() {
+	path := l.c.String("key")
+	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
 		return
 	}
