@@ -1,6 +1,7 @@
 // Package keychain keeps private keys in key stores and hands out signers: in
 // the keychain of the operating system, in a file encrypted with a passphrase,
-// or in a key file that stays where the user has it.
+// in a key file that stays where the user has it, in an ssh-agent, or with a
+// program that prints the key.
 //
 // It trusts the operating system's keychain service and root, and any process
 // of the same user: none of the keychains protects from those. It trusts
@@ -18,6 +19,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"sfcred/keychain/jose"
@@ -28,6 +30,8 @@ const (
 	StoreKeychain = "keychain" // the keychain of the operating system
 	StoreFile     = "file"     // a file encrypted with a passphrase
 	StorePEM      = "pem"      // a key file left where it is
+	StoreAgent    = "ssh-agent"
+	StoreCommand  = "command" // a program that prints the key
 )
 
 // Kinds of [Error], for errors.Is.
@@ -51,7 +55,7 @@ var (
 // Error says why a key store did not give, take or delete a key. Err is one of
 // the kinds above or a [*disk.UnsafeError].
 type Error struct {
-	Store  string // StoreKeychain, StoreFile or StorePEM
+	Store  string // one of the stores above
 	Reason string // for people, complete in itself
 	Err    error
 }
@@ -66,6 +70,10 @@ type Ref struct {
 	Store string
 	ID    string // for StoreKeychain and StoreFile, from NewID
 	Path  string // for StorePEM, of the key file
+
+	Fingerprint string // for StoreAgent, of the public key, as jose.Fingerprint gives it
+	Command     string // for StoreCommand, with its arguments
+	Shell       bool   // for StoreCommand: a shell runs it
 }
 
 // NewID returns a name for a new key: 26 random letters and digits.
@@ -98,6 +106,16 @@ type Stores struct {
 	// wrapped.
 	Passphrase func(ctx context.Context, confirm bool, what string) ([]byte, error)
 
+	// Agent is the value of SSH_AUTH_SOCK, "" if it is unset.
+	Agent string
+
+	// Stderr gets what the program of StoreCommand says; nil: nobody.
+	Stderr io.Writer
+
+	// Nested says that the program of a StoreCommand has called us. It is not
+	// run again: that would go on for ever.
+	Nested bool
+
 	// Stubbable for testing.
 	look       func(ctx context.Context, id string) error // for lookAtKeychain
 	runtimeDir string                                     // for /run/user/UID
@@ -112,8 +130,10 @@ func (s *Stores) Check(ctx context.Context, store string) error {
 		return s.checkKeychain(ctx)
 	case StoreFile:
 		return s.checkFile()
-	case StorePEM:
+	case StorePEM, StoreCommand:
 		return nil
+	case StoreAgent:
+		return s.checkAgent(ctx)
 	}
 	return unknown(store)
 }
@@ -121,8 +141,11 @@ func (s *Stores) Check(ctx context.Context, store string) error {
 // Signer returns a signer with the key at ref. It never makes the operating
 // system prompt: a locked keychain is ErrLocked at once.
 func (s *Stores) Signer(ctx context.Context, ref Ref) (crypto.MessageSigner, error) {
-	if ref.Store == StorePEM {
-		file, err := s.readPEM(ctx, ref.Path)
+	switch ref.Store {
+	case StoreAgent:
+		return s.agentSigner(ctx, ref.Fingerprint)
+	case StorePEM, StoreCommand:
+		file, err := s.File(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
@@ -145,12 +168,14 @@ func (s *Stores) Key(ctx context.Context, ref Ref) (*jose.Key, error) {
 		text, err = s.readKeychain(ctx, ref.ID)
 	case StoreFile:
 		text, err = s.readFile(ctx, ref.ID)
-	case StorePEM:
-		file, err := s.readPEM(ctx, ref.Path)
+	case StorePEM, StoreCommand:
+		file, err := s.File(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
 		return file.Key, nil
+	case StoreAgent:
+		return nil, errors.New("an ssh-agent signs with its keys, and gives none away")
 	default:
 		return nil, unknown(ref.Store)
 	}
@@ -164,6 +189,18 @@ func (s *Stores) Key(ctx context.Context, ref Ref) (*jose.Key, error) {
 	return key, nil
 }
 
+// File returns the key file at ref, of StorePEM or as the program of
+// StoreCommand prints it, with what it says of its key.
+func (s *Stores) File(ctx context.Context, ref Ref) (*jose.File, error) {
+	switch ref.Store {
+	case StorePEM:
+		return s.readPEM(ctx, ref.Path)
+	case StoreCommand:
+		return s.runCommand(ctx, ref.Command, ref.Shell)
+	}
+	return nil, unknown(ref.Store)
+}
+
 // Put stores key at ref, in StoreKeychain or StoreFile, reads it back and
 // compares. It never overwrites. The operating system may prompt to unlock its
 // keychain, for a person is there. After an error, and after ctx has ended,
@@ -174,8 +211,8 @@ func (s *Stores) Put(ctx context.Context, ref Ref, key *jose.Key) error {
 		return s.putKeychain(ctx, ref.ID, key.Text())
 	case StoreFile:
 		return s.putFile(ctx, ref.ID, key.Text())
-	case StorePEM:
-		return errors.New("keys are not written to pem files")
+	case StorePEM, StoreAgent, StoreCommand:
+		return fmt.Errorf("keys are not written to store %q", ref.Store)
 	}
 	return unknown(ref.Store)
 }
@@ -188,8 +225,8 @@ func (s *Stores) Delete(ctx context.Context, ref Ref) error {
 		return s.deleteKeychain(ctx, ref.ID)
 	case StoreFile:
 		return s.deleteFile(ref.ID)
-	case StorePEM:
-		return errors.New("pem files are not deleted, they are the user's")
+	case StorePEM, StoreAgent, StoreCommand:
+		return fmt.Errorf("keys in store %q are not deleted, they are the user's", ref.Store)
 	}
 	return unknown(ref.Store)
 }
