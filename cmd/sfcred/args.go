@@ -10,20 +10,19 @@ import (
 	"github.com/xrash/smetrics"
 )
 
-// arrange takes a command line apart and puts it together as urfave/cli v2
-// wants it: flags before arguments, global flags before the command. Left to
-// itself the library takes a flag behind an argument for an argument, accepts
-// surplus arguments, and writes help to standard output for a flag that it does
-// not know (https://github.com/urfave/cli/issues/1177 and others).
-func arrange(app *cli.App, args []string) ([]string, error) {
-	l := line{app: app}
+// parseLine takes a command line apart. The library's own parser takes a flag
+// behind an argument for an argument, accepts surplus arguments, and writes
+// help to standard output for a flag that it does not know
+// (https://github.com/urfave/cli/issues/1177 and others).
+func parseLine(app *cli.App, args []string) (*line, error) {
+	l := &line{app: app}
 	for len(args) > 0 {
 		var err error
 		if args, err = l.take(args); err != nil {
 			return nil, err
 		}
 	}
-	return l.arranged()
+	return l.checked()
 }
 
 // line is a command line in parts.
@@ -35,6 +34,7 @@ type line struct {
 	flags   []string // flags of the command
 	args    []string
 	help    bool
+	version bool
 }
 
 // take consumes one argument, or two where a flag has its value in the next.
@@ -174,23 +174,17 @@ func near(word string, known []string) []string {
 	return found
 }
 
-// arranged checks the number of arguments and gives the whole line.
-func (l *line) arranged() ([]string, error) {
+// checked gives the line if it can be meant. Where help or the version is asked
+// for, what else it says does not count; "help X" is "X --help".
+func (l *line) checked() (*line, error) {
+	l.version = slices.Contains(l.global, "--version") && !l.help
 	switch {
-	case slices.Contains(l.global, "--version") && !l.help:
-		return []string{l.app.Name, "version"}, nil
+	case l.version, l.help:
+		return l, nil
 	case len(l.path) > 0 && l.path[0] == "help":
-		return arrange(l.app, append(slices.Clone(l.args), "--help"))
+		return parseLine(l.app, append(slices.Clone(l.args), "--help"))
 	}
-	if l.help {
-		return slices.Concat([]string{l.app.Name}, l.path, []string{"--help"}), nil
-	}
-	if err := l.checkArity(); err != nil {
-		return nil, err
-	}
-	// The library prepares every command that it knows, each time.
-	l.app.Commands = slices.DeleteFunc(l.app.Commands, func(c *cli.Command) bool { return c.Name != l.path[0] })
-	return slices.Concat([]string{l.app.Name}, l.global, l.path, l.flags, []string{"--"}, l.args), nil
+	return l, l.checkArity()
 }
 
 // checkArity reads ArgsUsage: a word is an argument, one in brackets may be

@@ -2,56 +2,24 @@ package main
 
 import "github.com/urfave/cli/v2"
 
-// app is the tree of commands. Whatever the library would print, or end the
-// process for, by itself is turned off: see arrange.
+// app is the tree of commands. The library describes them and reads the values
+// of their flags; what it would print, or end the process for, by itself is not
+// used: see parseLine, invoke and helpOf.
 func (p *program) app() *cli.App {
-	app := &cli.App{
-		Name:                      "sfcred",
-		Usage:                     "gives short-lived access tokens to the tools that ask for one",
-		UsageText:                 "sfcred [flags] COMMAND [flags] [NAME]",
-		Writer:                    p.stdout,
-		ErrWriter:                 p.stderr,
-		CustomAppHelpTemplate:     appHelp,
-		HideVersion:               true,
-		HideHelpCommand:           true,
-		DisableSliceFlagSeparator: true,
-		Before:                    p.before,
-		Action:                    func(*cli.Context) error { return &bareError{} },
-		OnUsageError:              onUsageError,
-		ExitErrHandler:            func(*cli.Context, error) {}, // the default calls os.Exit
+	return &cli.App{
+		Name:      "sfcred",
+		Usage:     "gives short-lived access tokens to the tools that ask for one",
+		UsageText: "sfcred [flags] COMMAND [flags] [NAME]",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "profile", Aliases: []string{"p"}, Usage: "use the profile `NAME` [SFCRED_PROFILE]"},
 			&cli.StringFlag{Name: "config", Usage: "use the config `FILE` [SFCRED_CONFIG]"},
 			&cli.StringFlag{Name: "timeout", Usage: "give an answer within this `DURATION` [SFCRED_TIMEOUT, 8s]"},
-			&cli.BoolFlag{Name: "verbose", Usage: "say what is being done [SFCRED_VERBOSE]", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true},
-			cli.HelpFlag, // not added by the library to an app with a help command of its own
+			&cli.BoolFlag{Name: "verbose", Usage: "say what is being done [SFCRED_VERBOSE]"},
+			&cli.BoolFlag{Name: "version", Usage: "print the version"},
 		},
 		Commands: p.commands(),
 	}
-	seal(app.Commands)
-	return app
 }
-
-// seal closes in each command what the library does not let be closed once for
-// all.
-func seal(commands []*cli.Command) {
-	for _, c := range commands {
-		c.OnUsageError = onUsageError
-		c.HideHelpCommand = true
-		c.CustomHelpTemplate = commandHelp
-		for _, f := range c.Flags {
-			if b, ok := f.(*cli.BoolFlag); ok {
-				b.DisableDefaultText = true
-			}
-		}
-		if len(c.Subcommands) > 0 {
-			seal(c.Subcommands)
-		}
-	}
-}
-
-func onUsageError(_ *cli.Context, err error, _ bool) error { return &usageError{text: err.Error()} }
 
 func (p *program) commands() []*cli.Command {
 	return []*cli.Command{
@@ -135,33 +103,3 @@ func (p *program) commands() []*cli.Command {
 		},
 	}
 }
-
-// appHelp and commandHelp are what help prints (text/template, as the library
-// wants it).
-const (
-	appHelp = `{{.Name}} {{.Usage}}
-
-USAGE:
-   {{.UsageText}}
-
-COMMANDS:{{range .VisibleCategories}}
-   {{.Name}}:{{range .VisibleCommands}}
-     {{join .Names ", "}}{{"\t"}}{{.Usage}}{{end}}{{end}}
-
-FLAGS, before or behind the command:{{range .VisibleFlags}}
-   {{.}}{{end}}
-
-For one command: sfcred COMMAND --help
-`
-	commandHelp = `{{.HelpName}}: {{.Usage}}
-
-USAGE:
-   {{.HelpName}}{{if .VisibleCommands}} COMMAND{{end}} [flags]{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
-{{if .VisibleCommands}}
-COMMANDS:{{range .VisibleCommands}}
-   {{.Name}}{{"\t"}}{{.Usage}}{{end}}
-{{end}}
-FLAGS, and those of "sfcred --help":{{range .VisibleFlags}}
-   {{.}}{{end}}
-`
-)

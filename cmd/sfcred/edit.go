@@ -18,7 +18,7 @@ import (
 func editFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "rename", Usage: "give the profile another `NAME`"},
-		&cli.StringSliceFlag{Name: "host", Usage: "add a host (`+HOST`) or take one away (-HOST); may be repeated"},
+		listFlag("host", "add a host (`+HOST`) or take one away (-HOST); may be repeated"),
 		&cli.StringFlag{Name: "api-url", Usage: "base `URL` of the API; empty for none"},
 		&cli.StringFlag{Name: "expires", Usage: "when the client expires: a `TIME` (RFC 3339), a date, or a duration such as 48h or 30d"},
 		&cli.StringFlag{Name: "store", Usage: "move the key to `STORE`: keychain or file"},
@@ -134,7 +134,7 @@ func editChange(c *cli.Context, name string) (func(*helper.Config) error, error)
 		if c.IsSet("expires") {
 			p.Expires = expires
 		}
-		for _, entry := range c.StringSlice("host") {
+		for _, entry := range listOf(c, "host") {
 			if err := editHost(p, entry); err != nil {
 				return &usageError{text: "--host: " + err.Error()}
 			}

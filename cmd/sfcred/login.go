@@ -28,7 +28,7 @@ func loginFlags() []cli.Flag {
 		&cli.StringFlag{Name: "audience", Usage: "the assertion's audience, `AUD` [the token URL]"},
 		&cli.BoolFlag{Name: "allow-foreign-audience", Usage: "allow an audience on another host than the token URL"},
 		&cli.StringFlag{Name: "scope", Usage: "ask for `SCOPE`"},
-		&cli.StringSliceFlag{Name: "host", Usage: "let the token go to `HOST` as well; may be repeated"},
+		listFlag("host", "let the token go to `HOST` as well; may be repeated"),
 		&cli.StringFlag{Name: "alg", Usage: "sign with `ALG` [the key's own, RS256 for RSA]"},
 		&cli.StringFlag{Name: "ca-file", Usage: "trust the certificates in `FILE` as well"},
 		&cli.StringFlag{Name: "expires", Usage: "when the client expires: a `TIME` (RFC 3339), a date, or a duration such as 48h or 30d"},
@@ -177,8 +177,8 @@ func (l *loginRun) again(flag ...string) string {
 		switch f.(type) {
 		case *cli.BoolFlag:
 			words = append(words, "--"+name)
-		case *cli.StringSliceFlag:
-			for _, v := range l.c.StringSlice(name) {
+		case *cli.GenericFlag:
+			for _, v := range listOf(l.c, name) {
 				words = append(words, "--"+name, shellWord(v))
 			}
 		default:

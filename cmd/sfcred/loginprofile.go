@@ -82,7 +82,7 @@ func (l *loginRun) settings() error {
 	}
 	p.Store = cmp.Or(p.Store, keychain.StoreKeychain)
 	p.AllowForeignAudience = p.AllowForeignAudience || c.Bool("allow-foreign-audience")
-	for _, h := range c.StringSlice("host") {
+	for _, h := range listOf(c, "host") {
 		if err := addHost(p, h); err != nil {
 			return &usageError{text: "--host: " + err.Error()}
 		}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,30 +49,33 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if p.alias = aliasOf(args[0]); p.alias != "" {
 		words = append([]string{"helper", p.alias}, words...)
 	}
-	arranged, err := arrange(app, words)
-	if err == nil && p.alias != "" && slices.Contains(arranged, "version") {
-		err = &usageError{text: "--version is refused under this name", hints: []string{"sfcred version"}}
-	}
+	l, err := parseLine(app, words)
 	if err == nil {
-		err = app.RunContext(ctx, arranged)
+		err = p.do(ctx, l)
 	}
 	var bare *bareError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &bare):
-		p.usage(ctx, bare.path)
+		fmt.Fprint(p.stderr, helpOf(app, bare.path))
 	case errors.As(p.caught, new(signalError)), errors.Is(err, errInterrupted):
 		err = errInterrupted
 	}
 	return p.fail(err)
 }
 
-// usage prints a group's help where errors go.
-func (p *program) usage(ctx context.Context, path []string) {
-	app := p.app()
-	app.Writer = p.stderr
-	_ = app.RunContext(ctx, append(append([]string{app.Name}, path...), "--help"))
+// do does what a line says.
+func (p *program) do(ctx context.Context, l *line) error {
+	switch {
+	case l.version && p.alias != "":
+		return &usageError{text: "--version is refused under this name", hints: []string{"sfcred version"}}
+	case l.version:
+		return p.version(nil)
+	case l.help:
+		return p.answer(helpOf(l.app, l.path))
+	}
+	return l.invoke(ctx, p.before)
 }
 
 // aliasOf is the helper that a binary of that name is and nothing else, for
