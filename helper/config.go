@@ -65,7 +65,7 @@ func (c *Config) Orphans() []keychain.Ref {
 
 func (c *Config) uses(ref keychain.Ref) bool {
 	for _, p := range c.Profiles {
-		if p.Ref() == ref {
+		if slices.Contains(p.entries(), ref) {
 			return true
 		}
 	}
@@ -96,7 +96,24 @@ func (c *Config) strike(ref keychain.Ref) {
 
 // Ref says where the profile's key is.
 func (p *Profile) Ref() keychain.Ref {
-	return keychain.Ref{Store: p.Store, ID: p.KeyID, Path: p.KeyFile}
+	ref := keychain.Ref{Store: p.Store, ID: p.KeyID, Path: p.KeyFile, Command: p.Command, Shell: p.Shell}
+	if p.Store == keychain.StoreAgent {
+		ref.Fingerprint = p.Fingerprint
+	}
+	return ref
+}
+
+// entries lists the profile's keys that are ours to delete: those in stores that
+// name them by an ID.
+func (p *Profile) entries() []keychain.Ref {
+	var refs []keychain.Ref
+	if p.KeyID != "" {
+		refs = append(refs, keychain.Ref{Store: p.Store, ID: p.KeyID})
+	}
+	if p.Pending != nil && p.Pending.KeyID != "" {
+		refs = append(refs, p.Pending.Ref())
+	}
+	return refs
 }
 
 // ParseConfig reads a config file's text. Unknown keys are errors: a misspelt

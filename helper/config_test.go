@@ -22,12 +22,26 @@ const fullConfig = `# Written by sfcred; comments are not kept. Change it with: 
 default = "nersc"
 unfinished = ["keychain:aaaa", "file:bbbb"]
 
+[profile.agent]
+client_id = "eeee"
+token_url = "https://x.example/token"
+hosts = []
+fingerprint = "SHA256:def"
+store = "ssh-agent"
+
 [profile.ci]
 client_id = "ccccdddd"
 token_url = "http://127.0.0.1:8080/token"
 hosts = []
 store = "pem"
 key_file = "/run/secrets/key.pem"
+
+[profile.made]
+
+[profile.made.pending]
+store = "keychain"
+key_id = "ddddeeeeffffgggg"
+fingerprint = "SHA256:ghi"
 
 [profile.nersc]
 client_id = "aaaabbbbcccc1"
@@ -45,6 +59,20 @@ key_id = "aaaabbbbccccddddeeeeffff22"
 expires = 2026-11-25T10:20:30Z
 cache = "none"
 ca_file = "/etc/ca.pem"
+
+[profile.nersc.pending]
+store = "file"
+key_id = "bbbbccccddddeeee"
+fingerprint = "SHA256:jkl"
+alg = "ES256"
+
+[profile.pass]
+client_id = "ffff"
+token_url = "https://x.example/token"
+hosts = []
+store = "command"
+command = "pass show nersc"
+shell = true
 `
 
 func fullProfiles() *helper.Config {
@@ -58,8 +86,12 @@ func fullProfiles() *helper.Config {
 				Scope: "a b", Hosts: []string{"api.nersc.gov", "*.example.org:6443"}, Alg: "RS256", KID: `key "1"`,
 				Fingerprint: "SHA256:abc", Store: "keychain", KeyID: "aaaabbbbccccddddeeeeffff22",
 				Expires: time.Date(2026, 11, 25, 10, 20, 30, 0, time.UTC), Cache: "none", CAFile: "/etc/ca.pem",
+				Pending: &helper.Pending{Store: "file", KeyID: "bbbbccccddddeeee", Fingerprint: "SHA256:jkl", Alg: "ES256"},
 			},
-			"ci": {ClientID: "ccccdddd", TokenURL: "http://127.0.0.1:8080/token", Hosts: []string{}, Store: "pem", KeyFile: "/run/secrets/key.pem"},
+			"agent": {ClientID: "eeee", TokenURL: "https://x.example/token", Hosts: []string{}, Store: "ssh-agent", Fingerprint: "SHA256:def"},
+			"pass":  {ClientID: "ffff", TokenURL: "https://x.example/token", Hosts: []string{}, Store: "command", Command: "pass show nersc", Shell: true},
+			"made":  {Pending: &helper.Pending{Store: "keychain", KeyID: "ddddeeeeffffgggg", Fingerprint: "SHA256:ghi"}},
+			"ci":    {ClientID: "ccccdddd", TokenURL: "http://127.0.0.1:8080/token", Hosts: []string{}, Store: "pem", KeyFile: "/run/secrets/key.pem"},
 		},
 	}
 }
@@ -108,6 +140,13 @@ func TestParseConfig(t *testing.T) {
 		"an empty name":        {"[profile.\"\"]\n", 1, "profile name"},
 		"an inline table":      {"profile = { a = { client_id = \"x\", hosts = [] } }\n", -1, ""},
 		"a dotted key":         {"profile.a.client_id = \"x\"\n", -1, ""},
+		"a pending key":        {profile + "[profile.a.pending]\nstore = \"file\"\nkey_id = \"y\"\n", -1, ""},
+		"a pending key inline": {profile + "pending = { store = \"file\" }\n", -1, ""},
+		"a pending key alone":  {"[profile.a.pending]\nstore = \"file\"\n", -1, ""},
+		"pending twice":        {profile + "[profile.a.pending]\n[profile.a.pending]\n", 4, "profile.a.pending"},
+		"unknown in pending":   {profile + "[profile.a.pending]\nclient_id = \"y\"\n", 4, `unknown key "profile.a.pending.client_id"`},
+		"text for pending":     {profile + "pending = \"x\"\n", 3, "wants a table"},
+		"another table":        {profile + "[profile.a.other]\n", 3, "unknown key"},
 		"a list of tables":     {"[[profile]]\n", 1, "unknown key"},
 		"no UTF-8":             {"default = \"\xff\"\n", 1, ""},
 		"NUL":                  {"default = \"\x00\"\n", 1, ""},

@@ -31,6 +31,7 @@ const clientID = "aaaabbbbcccc1"
 var (
 	ed      = sync.OnceValue(func() *jose.Key { return newKey(must2(ed25519.GenerateKey(nil))) })
 	other   = sync.OnceValue(func() *jose.Key { return newKey(must2(ed25519.GenerateKey(nil))) })
+	third   = sync.OnceValue(func() *jose.Key { return newKey(must2(ed25519.GenerateKey(nil))) })
 	ec384   = sync.OnceValue(func() *jose.Key { return newKey(must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))) })
 	rsa2048 = sync.OnceValue(func() *jose.Key { return newKey(must(rsa.GenerateKey(rand.Reader, 2048))) })
 )

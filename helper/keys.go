@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sfcred/keychain"
 	"sfcred/keychain/jose"
@@ -15,12 +16,13 @@ type keyStores interface {
 	Delete(ctx context.Context, ref keychain.Ref) error
 }
 
-// Install writes a profile whose key is key, and drops the key that it had.
+// Install writes a profile, and drops the keys that it had and no longer has.
+// key, unless it is nil, is put into the one entry of the profile that is new.
 // The order is what keeps a key from being lost by whatever ends the process
 // in between: note the new entry, write it, read it back (Put does), switch
-// the config, delete the old entry, strike the note. change gets the profile
+// the config, delete the old entries, strike the note. change gets the profile
 // as it stands under the lock (nil if there is none) and returns the one to
-// write; its Store decides where the key goes.
+// write.
 func (f ConfigFile) Install(ctx context.Context, stores keyStores, name string, key *jose.Key, change func(old *Profile) (*Profile, error)) error {
 	return f.edit(ctx, func(c *Config, save func() error) error {
 		old := c.Profiles[name]
@@ -32,35 +34,33 @@ func (f ConfigFile) Install(ctx context.Context, stores keyStores, name string, 
 		if err != nil {
 			return err
 		}
-		ref, err := putNew(ctx, stores, c, save, p, key)
-		if err != nil {
-			return err
+		var ref keychain.Ref
+		if key != nil {
+			if ref, err = putNew(ctx, stores, c, save, p, key); err != nil {
+				return err
+			}
 		}
-		if c.Default == "" {
+		if c.Default == "" && p.HasKey() {
 			c.Default = name
 		}
 		c.Profiles[name] = p
 		c.strike(ref)
-		if old != nil && !c.uses(old.Ref()) {
-			c.note(old.Ref())
-		}
+		dropped := c.drop(old)
 		if err := save(); err != nil {
 			return f.undo(ctx, stores, ref, err)
 		}
-		return sweep(ctx, stores, c, save, old)
+		return sweep(ctx, stores, c, save, dropped)
 	})
 }
 
-// putNew gives the profile a new entry with the key, where its store has
-// entries, and leaves a note of it in the config.
+// putNew puts the key into the profile's new entry, and leaves a note of it in
+// the config.
 func putNew(ctx context.Context, stores keyStores, c *Config, save func() error, p *Profile, key *jose.Key) (keychain.Ref, error) {
-	if p.KeyID == "" {
-		return p.Ref(), nil
+	fresh := slices.DeleteFunc(p.entries(), c.uses)
+	if len(fresh) != 1 { // what fails below is cleaned up, which must not hit the only copy
+		return keychain.Ref{}, fmt.Errorf("store key: %d entries are new, not one; those in use stay as they are", len(fresh))
 	}
-	ref := p.Ref()
-	if c.uses(ref) { // what fails below is cleaned up, which must not hit the only copy
-		return ref, fmt.Errorf("store key: entry %s is in use", ref.ID)
-	}
+	ref := fresh[0]
 	c.note(ref)
 	if err := save(); err != nil {
 		return ref, err
@@ -104,16 +104,33 @@ func (f ConfigFile) undo(ctx context.Context, stores keyStores, ref keychain.Ref
 	return cause
 }
 
-// sweep deletes the entry of a profile that no longer has it, and its note.
-func sweep(ctx context.Context, stores keyStores, c *Config, save func() error, old *Profile) error {
-	if old == nil || old.KeyID == "" || c.uses(old.Ref()) {
+// drop notes the entries that a profile had and nothing uses any more.
+func (c *Config) drop(old *Profile) []keychain.Ref {
+	if old == nil {
 		return nil
 	}
-	if err := remove(ctx, stores, old.Ref()); err != nil {
-		return &OrphanError{Ref: old.Ref(), Err: err}
+	dropped := slices.DeleteFunc(old.entries(), c.uses)
+	for _, ref := range dropped {
+		c.note(ref)
 	}
-	c.strike(old.Ref())
-	return save()
+	return dropped
+}
+
+// sweep deletes entries that were dropped, and their notes.
+func sweep(ctx context.Context, stores keyStores, c *Config, save func() error, dropped []keychain.Ref) error {
+	var failed error
+	notes := len(c.Unfinished)
+	for _, ref := range dropped {
+		if err := remove(ctx, stores, ref); err != nil {
+			failed = errors.Join(failed, &OrphanError{Ref: ref, Err: err})
+			continue
+		}
+		c.strike(ref)
+	}
+	if len(c.Unfinished) == notes {
+		return failed
+	}
+	return errors.Join(failed, save())
 }
 
 // OrphanError says that all was done but one thing: a key that is not
@@ -129,7 +146,7 @@ func (e *OrphanError) Error() string {
 
 func (e *OrphanError) Unwrap() error { return e.Err }
 
-// Remove forgets a profile, then its key.
+// Remove forgets a profile, then its keys.
 func (f ConfigFile) Remove(ctx context.Context, stores keyStores, name string) error {
 	return f.edit(ctx, func(c *Config, save func() error) error {
 		old := c.Profiles[name]
@@ -140,13 +157,11 @@ func (f ConfigFile) Remove(ctx context.Context, stores keyStores, name string) e
 		if c.Default == name {
 			c.Default = ""
 		}
-		if !c.uses(old.Ref()) {
-			c.note(old.Ref())
-		}
+		dropped := c.drop(old)
 		if err := save(); err != nil {
 			return err
 		}
-		return sweep(ctx, stores, c, save, old)
+		return sweep(ctx, stores, c, save, dropped)
 	})
 }
 

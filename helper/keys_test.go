@@ -20,6 +20,8 @@ import (
 const (
 	oldID = "oldoldoldoldoldoldoldold"
 	newID = "newnewnewnewnewnewnewnew"
+
+	pendingID = "pendingpendingpending"
 )
 
 // How a step goes wrong.
@@ -134,17 +136,43 @@ func (k *keys) freeDisk() {
 // change is one way in which keys change.
 type keyChange struct {
 	old       *keychain.Ref // nil: there was no profile
+	pending   string        // the ID of a key that waits
 	isInstall bool
 	run       func(*keys, helper.ConfigFile) error
 }
 
 func install(to keychain.Ref) func(*keys, helper.ConfigFile) error {
 	return func(k *keys, file helper.ConfigFile) error {
-		return file.Install(k.t.Context(), k, "p", other(), func(*helper.Profile) (*helper.Profile, error) {
+		key := other()
+		if to.ID == "" {
+			key = nil // it stays where it is
+		}
+		return file.Install(k.t.Context(), k, "p", key, func(*helper.Profile) (*helper.Profile, error) {
 			p := &helper.Profile{ClientID: "new", TokenURL: "https://x.example/token", Store: to.Store, KeyID: to.ID, KeyFile: to.Path}
 			return p, k.step("change", func() error { return nil })
 		})
 	}
+}
+
+// keygen puts a pending key beside what there is.
+func keygen(id string) func(*keys, helper.ConfigFile) error {
+	return func(k *keys, file helper.ConfigFile) error {
+		return file.Install(k.t.Context(), k, "p", third(), func(p *helper.Profile) (*helper.Profile, error) {
+			if p == nil {
+				p = &helper.Profile{}
+			}
+			p.Pending = &helper.Pending{Store: "keychain", KeyID: id, Fingerprint: third().Fingerprint()}
+			return p, k.step("change", func() error { return nil })
+		})
+	}
+}
+
+// promote has the pending key used, with a client of its own.
+func promote(k *keys, file helper.ConfigFile) error {
+	return file.Install(k.t.Context(), k, "p", nil, func(p *helper.Profile) (*helper.Profile, error) {
+		p.ClientID, p.TokenURL, p.Store, p.KeyID, p.KeyFile, p.Pending = "promoted", "https://x.example/token", p.Pending.Store, p.Pending.KeyID, "", nil
+		return p, k.step("change", func() error { return nil })
+	})
 }
 
 // TestKeyChanges lets each step of each change go wrong in each way. Then what
@@ -154,21 +182,34 @@ func TestKeyChanges(t *testing.T) {
 	inKeychain, inFile := keychain.Ref{Store: "keychain", ID: oldID}, keychain.Ref{Store: "file", ID: newID}
 	pem := keychain.Ref{Store: "pem", Path: "/home/alice/key.pem"}
 	changes := map[string]keyChange{
-		"first":    {nil, true, install(inFile)},
-		"replace":  {&inKeychain, true, install(keychain.Ref{Store: "keychain", ID: newID})},
-		"move":     {&inKeychain, true, install(inFile)},
-		"to pem":   {&inKeychain, true, install(pem)},
-		"from pem": {&pem, true, install(inFile)},
-		"remove": {&inKeychain, false, func(k *keys, file helper.ConfigFile) error {
+		"first":    {nil, "", true, install(inFile)},
+		"replace":  {&inKeychain, "", true, install(keychain.Ref{Store: "keychain", ID: newID})},
+		"move":     {&inKeychain, "", true, install(inFile)},
+		"to pem":   {&inKeychain, "", true, install(pem)},
+		"from pem": {&pem, "", true, install(inFile)},
+
+		"first keygen":          {nil, "", true, keygen(pendingID)},
+		"keygen":                {&inKeychain, "", true, keygen(pendingID)},
+		"keygen beside pem":     {&pem, "", true, keygen(pendingID)},
+		"keygen again":          {&inKeychain, pendingID, true, keygen(newID)},
+		"promote":               {&inKeychain, pendingID, true, promote},
+		"promote beside pem":    {&pem, pendingID, true, promote},
+		"login beside pending":  {&inKeychain, pendingID, true, install(inFile)},
+		"remove with a pending": {&inKeychain, pendingID, false, func(k *keys, file helper.ConfigFile) error { return file.Remove(k.t.Context(), k, "p") }},
+
+		"remove": {&inKeychain, "", false, func(k *keys, file helper.ConfigFile) error {
 			return file.Remove(k.t.Context(), k, "p")
 		}},
-		"remove pem": {&pem, false, func(k *keys, file helper.ConfigFile) error {
+		"remove pem": {&pem, "", false, func(k *keys, file helper.ConfigFile) error {
 			return file.Remove(k.t.Context(), k, "p")
 		}},
 	}
 	steps := map[string]string{ // of each change, where nothing goes wrong
 		"first": "change put", "replace": "change put delete", "move": "change put delete", "to pem": "change delete",
 		"from pem": "change put", "remove": "delete", "remove pem": "",
+		"first keygen": "change put", "keygen": "change put", "keygen beside pem": "change put", "keygen again": "change put delete",
+		"promote": "change delete", "promote beside pem": "change",
+		"login beside pending": "change put delete delete", "remove with a pending": "delete delete",
 	}
 	for name, change := range changes {
 		k := runKeyChange(t, change, 0, none)
@@ -199,6 +240,13 @@ func runKeyChange(t *testing.T, change keyChange, badStep int, f fault) *keys {
 		if p.KeyID != "" {
 			k.entries[p.Ref()] = ed()
 		}
+		if change.pending != "" {
+			p.Pending = &helper.Pending{Store: "keychain", KeyID: change.pending, Fingerprint: third().Fingerprint()}
+			k.entries[p.Pending.Ref()] = third()
+			if err := file.Update(t.Context(), func(c *helper.Config) error { c.Profiles["p"] = p; return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	err, died := lives(func() error { return change.run(k, file) })
 	k.freeDisk()
@@ -210,7 +258,7 @@ func runKeyChange(t *testing.T, change keyChange, badStep int, f fault) *keys {
 		t.Error("got success, want the failure told")
 	}
 	config := wantUsable(t, k, file, change, err)
-	if p := config.Profiles["p"]; err == nil && !died && (p != nil) != change.isInstall || p != nil && err == nil && !died && p.ClientID != "new" {
+	if p := config.Profiles["p"]; err == nil && !died && (p != nil) != change.isInstall || p != nil && err == nil && !died && p.ClientID != "new" && p.ClientID != "promoted" && p.Pending == nil {
 		t.Errorf("got profile %+v after success", p)
 	}
 	wantKnown(t, k, config, foreign)
@@ -227,7 +275,7 @@ func runKeyChange(t *testing.T, change keyChange, badStep int, f fault) *keys {
 	wantUsable(t, k, file, change, err)
 	left := slices.Collect(maps.Keys(k.entries))
 	for _, ref := range left {
-		if p := config.Profiles["p"]; ref != foreign && (p == nil || p.Ref() != ref) {
+		if ref != foreign && !has(config.Profiles["p"], ref) {
 			t.Errorf("got %v still in its store, want it gone", ref)
 		}
 	}
@@ -256,10 +304,15 @@ func wantUsable(t *testing.T, k *keys, file helper.ConfigFile, change keyChange,
 	if p == nil && change.isInstall && change.old != nil {
 		t.Error("the profile is gone")
 	}
+	if p != nil && p.Pending != nil {
+		if got := k.entries[p.Pending.Ref()]; got == nil || got.Fingerprint() != third().Fingerprint() {
+			t.Errorf("the config says pending key %v, whose entry is %v (error %v)", p.Pending.Ref(), got, err)
+		}
+	}
 	if p == nil || p.KeyID == "" { // it is a file of the user's, which nobody touches
 		return config
 	}
-	want := map[string]*jose.Key{"old": ed(), "new": other()}[p.ClientID]
+	want := map[string]*jose.Key{"old": ed(), "new": other(), "promoted": third()}[p.ClientID]
 	if got := k.entries[p.Ref()]; got == nil || got.Fingerprint() != want.Fingerprint() {
 		t.Errorf("the config says key %v of the %s profile, whose entry is %v (error %v)", p.Ref(), p.ClientID, got, err)
 	}
@@ -272,11 +325,15 @@ func wantKnown(t *testing.T, k *keys, config *helper.Config, foreign keychain.Re
 	t.Helper()
 	p, orphans := config.Profiles["p"], config.Orphans()
 	for ref := range k.entries {
-		used := p != nil && p.Ref() == ref
+		used := has(p, ref)
 		if slices.Contains(orphans, ref) != (!used && ref != foreign) {
 			t.Errorf("got %v an orphan: %v; used: %v", ref, slices.Contains(orphans, ref), used)
 		}
 	}
+}
+
+func has(p *helper.Profile, ref keychain.Ref) bool {
+	return p != nil && (p.Ref() == ref || p.Pending != nil && p.Pending.Ref() == ref)
 }
 
 // TestInstallWords wants what has gone wrong to be told apart: done but for

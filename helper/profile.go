@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sfcred/keychain"
 )
 
 // Profile is our local name for a client: who it is, where its tokens come
@@ -41,6 +43,11 @@ type Profile struct {
 	KeyID string
 	// KeyFile is the path of the key of the pem store.
 	KeyFile string
+	// Command prints the key of the command store; Shell has a shell run it.
+	Command string
+	Shell   bool
+	// Pending is a key that waits for its client; nil: none.
+	Pending *Pending
 	// Expires is when the client expires, where the user has said so.
 	Expires time.Time
 	// Cache is "none" where tokens must not be kept.
@@ -49,8 +56,26 @@ type Profile struct {
 	CAFile string
 }
 
+// Pending is a key that was made for a client that is yet to be registered. It
+// is beside the key in use, or there is no such key, nor client, yet.
+type Pending struct {
+	Store, KeyID, Fingerprint string
+	// Alg is the JWS algorithm it was made for.
+	Alg string
+}
+
+// Ref says where the key is.
+func (p *Pending) Ref() keychain.Ref { return keychain.Ref{Store: p.Store, ID: p.KeyID} }
+
+// HasKey says whether the profile has a key to make tokens with.
+func (p *Profile) HasKey() bool { return p.Store != "" }
+
 // Check says what is wrong with a profile before anything is done with it.
 func (p *Profile) Check() error {
+	if !p.HasKey() && p.Pending != nil { // login will say the rest
+		_, err := ParseHosts(p.Hosts)
+		return err
+	}
 	if err := CheckClientID(p.ClientID); err != nil {
 		return err
 	}

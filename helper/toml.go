@@ -28,22 +28,34 @@ type field struct {
 // fields lists the keys of a profile in the order in which they are written.
 func (p *Profile) fields() []field {
 	return []field{
-		{"client_id", &p.ClientID, true},
-		{"token_url", &p.TokenURL, true},
+		{"client_id", &p.ClientID, p.HasKey()},
+		{"token_url", &p.TokenURL, p.HasKey()},
 		{"api_url", &p.APIURL, false},
 		{"audience", &p.Audience, false},
 		{"allow_foreign_audience", &p.AllowForeignAudience, false},
 		{"scope", &p.Scope, false},
-		{"hosts", &p.Hosts, true},
+		{"hosts", &p.Hosts, p.HasKey() || p.Hosts != nil},
 		{"alg", &p.Alg, false},
 		{"kid", &p.KID, false},
 		{"fingerprint", &p.Fingerprint, false},
-		{"store", &p.Store, true},
+		{"store", &p.Store, p.HasKey()},
 		{"key_id", &p.KeyID, false},
 		{"key_file", &p.KeyFile, false},
+		{"command", &p.Command, false},
+		{"shell", &p.Shell, false},
 		{"expires", &p.Expires, false},
 		{"cache", &p.Cache, false},
 		{"ca_file", &p.CAFile, false},
+	}
+}
+
+// fields lists the keys of the table "pending".
+func (p *Pending) fields() []field {
+	return []field{
+		{"store", &p.Store, true},
+		{"key_id", &p.KeyID, true},
+		{"fingerprint", &p.Fingerprint, true},
+		{"alg", &p.Alg, false},
 	}
 }
 
@@ -109,7 +121,7 @@ func (r *tomlReader) expression(e *unstable.Node) error {
 		if len(path) == 1 && path[0] == "profile" {
 			return nil
 		}
-		if len(path) == 2 && path[0] == "profile" {
+		if len(path) == 2 && path[0] == "profile" || isPending(path) {
 			return r.profile(path[1], at)
 		}
 	}
@@ -155,7 +167,7 @@ func (r *tomlReader) profile(name string, at int) error {
 
 // set gives a key its value.
 func (r *tomlReader) set(path []string, at int, v *unstable.Node) error {
-	if v.Kind == unstable.InlineTable && (len(path) <= 2 && path[0] == "profile") {
+	if v.Kind == unstable.InlineTable && (len(path) <= 2 && path[0] == "profile" || isPending(path)) {
 		for children := v.Children(); children.Next(); {
 			child := children.Node()
 			more, at := r.path(child)
@@ -177,13 +189,36 @@ func (r *tomlReader) set(path []string, at int, v *unstable.Node) error {
 		if err := r.profile(path[1], at); err != nil {
 			return err
 		}
-		for _, f := range r.config.Profiles[path[1]].fields() {
-			if f.key == path[2] {
-				return assign(f.value, path, at, v)
-			}
+		if isPending(path) {
+			return wrongType(path, at, "a table")
 		}
+		return assignField(r.config.Profiles[path[1]].fields(), path, at, v)
+	case len(path) == 4 && isPending(path[:3]):
+		if err := r.profile(path[1], at); err != nil {
+			return err
+		}
+		p := r.config.Profiles[path[1]]
+		if p.Pending == nil {
+			p.Pending = &Pending{}
+		}
+		return assignField(p.Pending.fields(), path, at, v)
 	case len(path) <= 2 && path[0] == "profile":
 		return wrongType(path, at, "a table")
+	}
+	return unknownKey(path, at)
+}
+
+// isPending says whether a path is that of a profile's table "pending".
+func isPending(path []string) bool {
+	return len(path) == 3 && path[0] == "profile" && path[2] == "pending"
+}
+
+// assignField stores a value in the field that the path ends with.
+func assignField(fields []field, path []string, at int, v *unstable.Node) error {
+	for _, f := range fields {
+		if f.key == path[len(path)-1] {
+			return assign(f.value, path, at, v)
+		}
 	}
 	return unknownKey(path, at)
 }
@@ -240,6 +275,10 @@ func encodeTOML(c *Config) ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "\n[profile.%s]\n", head)
 		writeFields(&b, c.Profiles[name].fields())
+		if pending := c.Profiles[name].Pending; pending != nil {
+			fmt.Fprintf(&b, "\n[profile.%s.pending]\n", head)
+			writeFields(&b, pending.fields())
+		}
 	}
 	if !utf8.Valid(b.Bytes()) {
 		return nil, errors.New("encode config: a path or another value is not UTF-8 text")
