@@ -129,12 +129,30 @@ func (e entry) keep(t Token) error {
 	return e.dir.WriteFile(e.key+".token", t.encode())
 }
 
-// forget removes the token and the refusal.
+// forget removes all that is kept.
 func (e entry) forget() {
 	if e.dir != nil {
 		e.dir.Remove(e.key + ".token")
 		e.dir.Remove(e.key + ".refused")
+		e.dir.Remove(e.key + ".reminded")
 	}
+}
+
+// remind says whether a reminder is due: none was given within the last day, by
+// a stamp that it renews. Where no stamp can be kept none is due, since it would
+// come each time.
+func (e entry) remind(now time.Time) bool {
+	if e.dir == nil {
+		return false
+	}
+	name := e.key + ".reminded"
+	if b, err := e.dir.ReadFile(name, cacheFileLimit); err == nil {
+		at, err := time.Parse(time.RFC3339, string(b))
+		if age := now.Sub(at); err == nil && age >= 0 && age < 24*time.Hour {
+			return false
+		}
+	}
+	return e.dir.WriteFile(name, []byte(now.UTC().Format(time.RFC3339))) == nil
 }
 
 // refused gives a remembered refusal of the key, if it is fresh.

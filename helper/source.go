@@ -180,6 +180,17 @@ func (s *Source) Forget() {
 	}
 }
 
+// ReminderDue says whether a person may be reminded of something about the
+// client: once a day, whichever process asks.
+func (s *Source) ReminderDue() bool {
+	e, err := s.openEntry()
+	if err != nil {
+		return false
+	}
+	defer e.close()
+	return e.remind(s.clock())
+}
+
 // remembered gives a refusal of a moment ago that answers this request too.
 func (s *Source) remembered(e entry, fingerprint string, want Want) error {
 	refused, began := e.refused(fingerprint, s.clock())
@@ -241,9 +252,10 @@ func (s *Source) settled(e entry, want Want) (Token, error, bool) {
 }
 
 // knownFingerprint is the key's, where the config is sure of it: an entry with
-// an ID of its own never changes, a file elsewhere may.
+// an ID of its own never changes, and an agent's key is chosen by it; a file
+// elsewhere may change.
 func (s *Source) knownFingerprint() string {
-	if s.Profile.KeyID == "" {
+	if s.Profile.KeyID == "" && s.Profile.Store != keychain.StoreAgent {
 		return ""
 	}
 	return s.Profile.Fingerprint

@@ -506,3 +506,28 @@ func TestWaitUntil(t *testing.T) {
 		t.Errorf("no deadline: got %s, want an end", got)
 	}
 }
+
+// TestReminderDue wants one in a day, for all processes, and none where nobody
+// could tell when the last one was.
+func TestReminderDue(t *testing.T) {
+	server := newServer(t)
+	src := newSource(t, server)
+	now := time.Now()
+	src.SetClock(func() time.Time { return now })
+	for _, step := range []struct {
+		later time.Duration
+		want  bool
+	}{{0, true}, {time.Hour, false}, {23*time.Hour - time.Second, false}, {2 * time.Second, true}, {-48 * time.Hour, true}} {
+		now = now.Add(step.later)
+		if got := src.ReminderDue(); got != step.want {
+			t.Errorf("%s later: got %v, want %v", step.later, got, step.want)
+		}
+	}
+	check(t, os.WriteFile(filepath.Join(src.CacheDir, src.Profile.CacheKey()+".reminded"), []byte("soon"), 0o600))
+	if !src.ReminderDue() {
+		t.Error("damaged stamp: got none due")
+	}
+	if newSourceIn(t, server, "").ReminderDue() {
+		t.Error("no cache: got one due")
+	}
+}

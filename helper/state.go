@@ -21,6 +21,19 @@ type Learnt struct {
 	Expires time.Time `json:"client_expires_at,omitzero"`
 	// Seen is when that was.
 	Seen time.Time `json:"seen_at,omitzero"`
+	// First is when that expiry was first seen; Learn keeps it.
+	First time.Time `json:"first_seen_at,omitzero"`
+}
+
+// EndsSoon says that the client expires within a day, or within a fifth of what
+// was left of its life when that was first seen: there are clients for 2, 30
+// and 60 days. One that has expired does not end soon.
+func (l Learnt) EndsSoon(now time.Time) bool {
+	left := l.Expires.Sub(now)
+	if l.Expires.IsZero() || left <= 0 {
+		return false
+	}
+	return left < 24*time.Hour || !l.First.IsZero() && left < l.Expires.Sub(l.First)/5
 }
 
 type state struct {
@@ -47,7 +60,13 @@ func (f StateFile) load() state {
 
 // Learn keeps what the server said.
 func (f StateFile) Learn(ctx context.Context, p *Profile, l Learnt) error {
-	return f.update(ctx, func(s *state) { s.Clients[p.stateKey()] = l })
+	return f.update(ctx, func(s *state) {
+		l.First = l.Seen
+		if known := s.Clients[p.stateKey()]; known.Expires.Equal(l.Expires) && !known.First.IsZero() {
+			l.First = known.First
+		}
+		s.Clients[p.stateKey()] = l
+	})
 }
 
 // Forget drops what is known of the profile's client.

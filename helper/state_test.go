@@ -33,7 +33,8 @@ func TestState(t *testing.T) {
     "a https://x.example/token": {
       "user": "alice",
       "client_expires_at": "2030-01-02T03:04:05Z",
-      "seen_at": "2026-01-02T03:04:05Z"
+      "seen_at": "2026-01-02T03:04:05Z",
+      "first_seen_at": "2026-01-02T03:04:05Z"
     },
     "a https://y.example/token": {
       "user": "bob"
@@ -44,8 +45,21 @@ func TestState(t *testing.T) {
 	if got := string(must(os.ReadFile(path))); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
+	known.First = known.Seen
 	if got := file.Learnt(a); got != known {
 		t.Errorf("got %+v, want %+v", got, known)
+	}
+	// Seen again it is not seen for the first time, until it is another one.
+	again := known
+	again.Seen = known.Seen.Add(time.Hour)
+	check(t, file.Learn(t.Context(), a, again))
+	if got := file.Learnt(a); got != again || got.First != known.First {
+		t.Errorf("again: got %+v, want %+v", got, again)
+	}
+	again.Expires = again.Expires.Add(time.Hour)
+	check(t, file.Learn(t.Context(), a, again))
+	if got := file.Learnt(a).First; got != again.Seen {
+		t.Errorf("extended: got first seen %s, want %s", got, again.Seen)
 	}
 	check(t, file.Forget(t.Context(), a))
 	if got := file.Learnt(a); got != (helper.Learnt{}) {
@@ -53,6 +67,40 @@ func TestState(t *testing.T) {
 	}
 	if got := file.Learnt(b); got.User != "bob" {
 		t.Errorf("got %+v, want bob left alone", got)
+	}
+}
+
+// TestEndsSoon has clients for 2, 30 and 60 days.
+func TestEndsSoon(t *testing.T) {
+	first := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		life, left time.Duration
+		want       bool
+	}{
+		{2 * day, 2 * day, false},
+		{2 * day, day, false},
+		{2 * day, day - time.Second, true},
+		{30 * day, 6 * day, false},
+		{30 * day, 6*day - time.Second, true},
+		{60 * day, 12 * day, false},
+		{60 * day, 12*day - time.Second, true},
+		{60 * day, time.Second, true},
+		{60 * day, 0, false}, // it has ended
+		{60 * day, -day, false},
+	} {
+		l := helper.Learnt{Expires: first.Add(c.life), First: first}
+		if got := l.EndsSoon(l.Expires.Add(-c.left)); got != c.want {
+			t.Errorf("%s of %s left: got %v, want %v", c.left, c.life, got, c.want)
+		}
+	}
+	// As the user has said it, nobody knows how long it was to live.
+	told := helper.Learnt{Expires: first}
+	if told.EndsSoon(first.Add(-day)) || !told.EndsSoon(first.Add(time.Second-day)) {
+		t.Error("told: want the last day only")
+	}
+	if (helper.Learnt{}).EndsSoon(first) {
+		t.Error("unknown: got soon")
 	}
 }
 
