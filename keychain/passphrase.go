@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 )
 
 // maxPassphrase bounds what is read of a file with a passphrase.
@@ -17,7 +16,7 @@ const maxPassphrase = 4 << 10 // 4 KiB: nobody types more
 func ReadPassphrase(ctx context.Context, path string) ([]byte, error) {
 	late := fileError(ErrTimeout, "nothing came from passphrase file %q", path)
 	return bounded(ctx, late, func() ([]byte, error) {
-		f, err := os.Open(path)
+		f, err := openFile(path)
 		if err != nil {
 			return nil, fileError(ErrLocked, "open passphrase file %q: %v", path, cause(err))
 		}

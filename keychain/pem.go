@@ -61,7 +61,7 @@ func parseKeyFile(ctx context.Context, path string, data []byte, passphrase func
 // readKeyFile returns what the file holds if nobody else could read it. What
 // is judged is the opened file, so the target of a link.
 func readKeyFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, pemError(ErrNotFound, "there is no key file %q", path)
 	}
@@ -80,7 +80,11 @@ func readKeyFile(path string) ([]byte, error) {
 		unsafe := &disk.UnsafeError{Path: path, Reason: reason}
 		return nil, &Error{StorePEM, unsafe.Error(), unsafe}
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	var r io.Reader = f
+	if isDescriptor(path) && info.Mode().IsRegular() { // from its beginning, each time
+		r = io.NewSectionReader(f, 0, maxKeyFile+1)
+	}
+	data, err := io.ReadAll(io.LimitReader(r, maxKeyFile+1))
 	if err != nil {
 		return nil, pemError(ErrUnavailable, "read key file %q: %v", path, cause(err))
 	}

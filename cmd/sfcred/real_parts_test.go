@@ -169,3 +169,8 @@ func (u *user) fails(code int, words string, args ...string) {
 			strings.Join(args, " "), o.code, o.stdout, o.stderr, code, words)
 	}
 }
+
+// whole says whether a text matches a pattern from end to end.
+func whole(pattern, text string) bool {
+	return regexp.MustCompile(`^(?:` + pattern + `)$`).MatchString(text)
+}
