@@ -63,10 +63,8 @@ func (k *Key) try() error {
 // CRT values if there are any. Without primes it recovers them, since a Key is
 // kept by its primes.
 func checkRSA(raw *rsa.PrivateKey) (*rsa.PrivateKey, error) {
-	if bits := raw.N.BitLen(); bits < minRSABits {
-		return nil, fmt.Errorf("an RSA key of %d bits: at least %d are needed", bits, minRSABits)
-	} else if bits > maxRSABits {
-		return nil, fmt.Errorf("an RSA key of %d bits: at most %d are supported", bits, maxRSABits)
+	if err := checkBits(raw.N.BitLen()); err != nil {
+		return nil, err
 	}
 	damaged := errors.New("the RSA key is damaged: its numbers do not belong together")
 	for _, number := range append([]*big.Int{raw.N, raw.D}, raw.Primes...) {
@@ -97,6 +95,17 @@ func checkRSA(raw *rsa.PrivateKey) (*rsa.PrivateKey, error) {
 		return nil, damaged
 	}
 	return key, nil
+}
+
+// checkBits checks the size of an RSA key.
+func checkBits(bits int) error {
+	if bits < minRSABits {
+		return fmt.Errorf("an RSA key of %d bits: at least %d are needed", bits, minRSABits)
+	}
+	if bits > maxRSABits {
+		return fmt.Errorf("an RSA key of %d bits: at most %d are supported", bits, maxRSABits)
+	}
+	return nil
 }
 
 // factor recovers the primes of n from the exponents; nil if they do not

@@ -90,11 +90,25 @@ func inspectSEC1(der []byte, curve asn1.ObjectIdentifier) ([]byte, error) {
 	if curve == nil {
 		curve = key.Curve
 	}
+	return key.PublicKey.Bytes, refuseCurve(curve)
+}
+
+func refuseCurve(curve asn1.ObjectIdentifier) error {
 	switch curve.String() {
 	case "1.2.840.10045.3.1.7", "1.3.132.0.34", "1.3.132.0.35":
-		return key.PublicKey.Bytes, nil
+		return nil
 	}
-	return nil, errCurve
+	return errCurve
+}
+
+// namedCurve reads the parameters of an EC algorithm; its numbers may be
+// written out instead.
+func namedCurve(algorithm pkix.AlgorithmIdentifier) (asn1.ObjectIdentifier, error) {
+	var curve asn1.ObjectIdentifier
+	if _, err := asn1.Unmarshal(algorithm.Parameters.FullBytes, &curve); err != nil {
+		return nil, errCurve
+	}
+	return curve, nil
 }
 
 // inspectPKCS8 reads a OneAsymmetricKey, RFC 5958 section 2.
@@ -110,24 +124,60 @@ func inspectPKCS8(der []byte) ([]byte, error) {
 		return nil, errMalformed
 	}
 	switch key.Algorithm.Algorithm.String() {
-	case "1.2.840.113549.1.1.1":
+	case oidRSA:
 		return nil, inspectPKCS1(key.PrivateKey)
-	case "1.2.840.10045.2.1":
-		var curve asn1.ObjectIdentifier
-		if _, err := asn1.Unmarshal(key.Algorithm.Parameters.FullBytes, &curve); err != nil {
-			return nil, errCurve // its numbers are written out
+	case oidEC:
+		curve, err := namedCurve(key.Algorithm)
+		if err != nil {
+			return nil, err
 		}
 		return inspectSEC1(key.PrivateKey, curve)
-	case "1.3.101.112":
+	case oidEd25519:
 		return key.PublicKey.Bytes, nil
-	case "1.3.101.110":
-		return nil, errX25519
-	case "1.2.840.10040.4.1":
-		return nil, errDSA
-	case "1.2.840.113549.1.1.10":
-		return nil, errors.New("an RSA key marked for PSS only: convert it to a plain RSA key")
 	}
-	return nil, errKind
+	return nil, refuseAlgorithm(key.Algorithm)
+}
+
+// inspectPKIX reads a SubjectPublicKeyInfo, RFC 5280 section 4.1.
+func inspectPKIX(der []byte) error {
+	var key struct {
+		Algorithm pkix.AlgorithmIdentifier
+		PublicKey asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(der, &key); err != nil {
+		return errMalformed
+	}
+	switch key.Algorithm.Algorithm.String() {
+	case oidRSA, oidEd25519:
+		return nil
+	case oidEC:
+		curve, err := namedCurve(key.Algorithm)
+		if err != nil {
+			return err
+		}
+		return refuseCurve(curve)
+	}
+	return refuseAlgorithm(key.Algorithm)
+}
+
+// The algorithms of keys that can be used.
+const (
+	oidRSA     = "1.2.840.113549.1.1.1"
+	oidEC      = "1.2.840.10045.2.1"
+	oidEd25519 = "1.3.101.112"
+)
+
+// refuseAlgorithm names another one.
+func refuseAlgorithm(algorithm pkix.AlgorithmIdentifier) error {
+	switch algorithm.Algorithm.String() {
+	case "1.3.101.110":
+		return errX25519
+	case "1.2.840.10040.4.1":
+		return errDSA
+	case "1.2.840.113549.1.1.10":
+		return errors.New("an RSA key marked for PSS only: convert it to a plain RSA key")
+	}
+	return errKind
 }
 
 // isEncodingOf reports whether public is how pub is written: an EC point whole

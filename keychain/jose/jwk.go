@@ -117,9 +117,8 @@ func parseJWK(data []byte, object members) (*File, error) {
 		return nil, fmt.Errorf("%w JWK", errMalformed)
 	}
 	var raw any
-	// jwx cuts a longer exponent to its last 64 bits; crypto/rsa takes 31.
 	rsaKey, isRSA := parsed.(jwk.RSAPrivateKey)
-	if isRSA && new(big.Int).SetBytes(rsaKey.E()).BitLen() > 31 || parsed.Raw(&raw) != nil {
+	if isRSA && longExponent(rsaKey.E()) || parsed.Raw(&raw) != nil {
 		return nil, errors.New("the JWK is damaged: its numbers do not belong together")
 	}
 	key, err := newKey(raw)
@@ -133,26 +132,45 @@ func parseJWK(data []byte, object members) (*File, error) {
 	return file, nil
 }
 
+// longExponent reports whether e is one that jwx cuts to its last 64 bits;
+// crypto/rsa takes 31.
+func longExponent(e []byte) bool { return new(big.Int).SetBytes(e).BitLen() > 31 }
+
 // refuseJWK names what jwx would refuse without a name, or accept.
 func refuseJWK(object members) error {
+	if object.text("kty") == "oct" {
+		return errors.New("a symmetric key, not a private key")
+	}
+	if err := refuseKind(object); err != nil {
+		return err
+	}
+	if !object.has("d") {
+		return errPublic
+	}
+	if object.has("oth") {
+		return errPrimes
+	}
+	return nil
+}
+
+// refuseKind names the kinds of JWK that cannot be used.
+func refuseKind(object members) error {
 	curve := object.text("crv")
-	switch kty := object.text("kty"); kty {
-	case "RSA", "EC", "OKP":
-		switch {
-		case kty == "EC" && curve != "P-256" && curve != "P-384" && curve != "P-521":
+	switch object.text("kty") {
+	case "RSA":
+		return nil
+	case "EC":
+		if curve != "P-256" && curve != "P-384" && curve != "P-521" {
 			return errCurve
-		case kty == "OKP" && curve == "X25519":
-			return errX25519
-		case kty == "OKP" && curve != "Ed25519":
-			return errKind
-		case !object.has("d"):
-			return errPublic
-		case object.has("oth"):
-			return errPrimes
 		}
 		return nil
-	case "oct":
-		return errors.New("a symmetric key, not a private key")
+	case "OKP":
+		if curve == "X25519" {
+			return errX25519
+		}
+		if curve == "Ed25519" {
+			return nil
+		}
 	}
 	return errKind
 }

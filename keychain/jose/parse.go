@@ -61,19 +61,11 @@ func Load(data []byte, passphrase func() ([]byte, error)) (*File, error) {
 }
 
 func parse(data []byte, passphrase func() ([]byte, error)) (*File, error) {
-	if len(data) > maxInput {
-		return nil, errors.New("larger than 64 KiB, which no key file is")
+	text, err := textOf(data)
+	if err != nil {
+		return nil, err
 	}
-	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return nil, errors.New("UTF-16 text: save it as UTF-8") // PowerShell's ">"
-	}
-	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
-		return nil, errors.New("a binary file, such as DER or PKCS#12: convert it to PEM")
-	}
-	text := unquote(strings.TrimSpace(strings.TrimPrefix(string(data), "\uFEFF")))
 	switch {
-	case text == "":
-		return nil, errors.New("empty")
 	case text[0] == '{' || text[0] == '[':
 		return parseJSON([]byte(text))
 	case strings.Contains(text, pemBegin):
@@ -84,6 +76,25 @@ func parse(data []byte, passphrase func() ([]byte, error)) (*File, error) {
 		return nil, errPublic
 	}
 	return nil, errors.New("neither PEM nor JSON")
+}
+
+// textOf returns what a key file holds: some text, without what editors and
+// environments put around it.
+func textOf(data []byte) (string, error) {
+	if len(data) > maxInput {
+		return "", errors.New("larger than 64 KiB, which no key file is")
+	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return "", errors.New("UTF-16 text: save it as UTF-8") // PowerShell's ">"
+	}
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+		return "", errors.New("a binary file, such as DER or PKCS#12: convert it to PEM")
+	}
+	text := unquote(strings.TrimSpace(strings.TrimPrefix(string(data), "\uFEFF")))
+	if text == "" {
+		return "", errors.New("empty")
+	}
+	return text, nil
 }
 
 // unquote takes off the quotes that a value brings from a JSON file or from an
