@@ -9,7 +9,9 @@ import (
 	_ "crypto/sha256" // RS256, PS256, ES256
 	_ "crypto/sha512" // the 384 and 512 of each family
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 )
 
 // minRSABits is the least that RFC 7518 sections 3.3 and 3.5 allow to sign
@@ -47,6 +49,16 @@ func Algorithms(pub crypto.PublicKey) []string {
 // fits reports whether alg is one of the algorithms of pub.
 func fits(alg string, pub crypto.PublicKey) bool {
 	return slices.Contains(Algorithms(pub), alg)
+}
+
+// unfit is the error for an algorithm that is none of [Algorithms].
+func unfit(alg string, pub crypto.PublicKey) error {
+	name, bits := describe(pub)
+	text := fmt.Sprintf("algorithm %q does not fit the key (%s %d)", alg, name, bits)
+	if fit := Algorithms(pub); fit != nil {
+		text += "; what fits is " + strings.Join(fit, ", ")
+	}
+	return errors.New(text)
 }
 
 // signerOpts says to a signer how one of [Algorithms] signs. PSS has a salt as

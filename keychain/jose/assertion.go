@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -38,12 +37,7 @@ func (a Assertion) Sign(signer crypto.MessageSigner, alg, kid string) (string, e
 	pub := signer.Public()
 	alg, kid = chosen(signer, alg, kid)
 	if !fits(alg, pub) {
-		name, bits := describe(pub)
-		text := fmt.Sprintf("sign assertion: algorithm %q does not fit the key (%s %d)", alg, name, bits)
-		if fit := Algorithms(pub); fit != nil {
-			text += "; what fits is " + strings.Join(fit, ", ")
-		}
-		return "", errors.New(text)
+		return "", fmt.Errorf("sign assertion: %w", unfit(alg, pub))
 	}
 	header, err := header(alg, kid)
 	if err != nil {

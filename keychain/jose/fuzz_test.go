@@ -72,3 +72,42 @@ func FuzzParseText(f *testing.F) {
 		}
 	})
 }
+
+// What ParsePublic takes is written as PEM that it reads as the same key; what
+// it refuses gives no key.
+func FuzzParsePublic(f *testing.F) {
+	for _, key := range generated() {
+		for _, data := range publicForms(key.Public()) {
+			f.Add(data)
+		}
+		f.Add(pkcs8(key))
+	}
+	f.Add(fixture(f, "refused.certificate.pem"))
+	f.Add(fmt.Appendf(nil, "# mine\nrestrict,from=\"*\" %s me@here", publicLine(ec256().Public())))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		pub, err := jose.ParsePublic(data)
+		if err != nil {
+			if pub != nil {
+				t.Fatalf("both a key and the error %v", err)
+			}
+			return
+		}
+		if len(jose.Algorithms(pub)) == 0 {
+			t.Error("accepted, but no algorithm fits")
+		}
+		text, err := jose.PublicPEM(pub)
+		if err != nil {
+			t.Fatalf("accepted, but not written: %v", err)
+		}
+		if again, err := jose.ParsePublic(text); err != nil || !equalPublic(again, pub) {
+			t.Errorf("its PEM gives %v, %v, want the same key", again, err)
+		}
+		text, err = jose.PublicJWK(pub, "")
+		if err != nil {
+			t.Fatalf("accepted, but not written as JWK: %v", err)
+		}
+		if again, err := jose.ParsePublic(text); err != nil || !equalPublic(again, pub) {
+			t.Errorf("its JWK gives %v, %v, want the same key", again, err)
+		}
+	})
+}
