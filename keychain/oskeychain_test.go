@@ -86,7 +86,7 @@ func TestKeychainErrors(t *testing.T) {
 	for _, tt := range tests {
 		keyring.MockInitWithError(tt.err)
 		_, err := (&Stores{look: open}).Signer(t.Context(), Ref{Store: StoreKeychain, ID: NewID()})
-		wantError(t, err, tt.kind, "keychain")
+		wantError(t, err, tt.kind, "")
 		if strings.Contains(err.Error(), "canary") {
 			t.Errorf("got %q, want it without the service's text", err)
 		}
