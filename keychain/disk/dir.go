@@ -98,7 +98,7 @@ func (d *Dir) WriteFile(name string, data []byte) error {
 	temp := tempPrefix + rand.Text()
 	err := d.create(temp, data)
 	if err == nil {
-		err = d.root.Rename(temp, name)
+		err = patiently(func() error { return d.root.Rename(temp, name) })
 	}
 	if err != nil {
 		_ = d.root.Remove(temp)

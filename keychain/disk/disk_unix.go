@@ -32,3 +32,6 @@ func syncDir(dir string) {
 	defer f.Close()
 	_ = f.Sync()
 }
+
+// patiently calls f: what others have open can be replaced.
+func patiently(f func() error) error { return f() }

@@ -26,15 +26,26 @@ func WriteFile(path string, data []byte) error {
 	}
 	// Writes beside the target, fsyncs, renames, and removes its temporary
 	// file on failure.
-	if err := atomicwriter.WriteFile(target, data, 0o600); err != nil {
-		var named *fs.PathError // a name that nobody knows, of the temporary file
-		if errors.As(err, &named) {
-			err = named.Err
-		}
-		return fmt.Errorf("write %q: %w", path, err)
+	err = patiently(func() error { return atomicwriter.WriteFile(target, data, 0o600) })
+	if err != nil {
+		return fmt.Errorf("write %q: %w", path, unnamed(err))
 	}
 	syncDir(dir)
 	return nil
+}
+
+// unnamed takes the name of the temporary file, which nobody knows, off an
+// error.
+func unnamed(err error) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	}
+	return err
 }
 
 // ReadPrivate returns the regular file at path if it belongs to the user or
@@ -42,14 +53,8 @@ func WriteFile(path string, data []byte) error {
 // and their target judged. More than limit bytes are an error; a missing file
 // matches [fs.ErrNotExist].
 func ReadPrivate(path string, limit int64) ([]byte, error) {
-	// The name is judged before it is opened, because opening a FIFO waits
-	// for a writer; the opened file is judged again, because names change.
-	if info, err := os.Stat(path); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, &UnsafeError{path, "it is not a regular file"}
-	}
-	f, err := os.Open(path)
+	var f *os.File
+	err := patiently(func() (err error) { f, err = openRegular(path); return err })
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +67,20 @@ func ReadPrivate(path string, limit int64) ([]byte, error) {
 		return nil, &UnsafeError{path, reason}
 	}
 	return readAll(f, info, path, limit)
+}
+
+// openRegular opens a regular file. The name is judged before it is opened,
+// because opening a FIFO waits for a writer; the caller judges the opened file
+// again, because names change.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &UnsafeError{path, "it is not a regular file"}
+	}
+	return os.Open(path)
 }
 
 // readAll reads the regular file f, of which info is the state, up to limit.
