@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -130,12 +132,17 @@ func (e entry) keep(t Token) error {
 }
 
 // forget removes all that is kept.
-func (e entry) forget() {
-	if e.dir != nil {
-		e.dir.Remove(e.key + ".token")
-		e.dir.Remove(e.key + ".refused")
-		e.dir.Remove(e.key + ".reminded")
+func (e entry) forget() error {
+	if e.dir == nil {
+		return nil
 	}
+	err := e.dir.Remove(e.key + ".token")
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	e.dir.Remove(e.key + ".refused")
+	e.dir.Remove(e.key + ".reminded")
+	return err
 }
 
 // remind says whether a reminder is due: none was given within the last day, by

@@ -173,11 +173,16 @@ func (s *Source) Cached(want Want) (Token, bool) {
 }
 
 // Forget drops what the cache holds for the profile.
-func (s *Source) Forget() {
-	if e, err := s.openEntry(); err == nil {
-		e.forget()
-		e.close()
+func (s *Source) Forget() error {
+	e, err := s.openEntry()
+	if err != nil {
+		return nil // nothing of ours is there
 	}
+	defer e.close()
+	if err := e.forget(); err != nil {
+		return fmt.Errorf("token cache %q: %w", s.CacheDir, err)
+	}
+	return nil
 }
 
 // ReminderDue says whether a person may be reminded of something about the

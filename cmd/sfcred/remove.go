@@ -37,7 +37,9 @@ func (p *program) remove(c *cli.Context) error {
 	if config, loadErr := file.Load(); loadErr == nil && config.HasClient(profile) {
 		return err // token and expiry are another profile's too
 	}
-	p.source(*profile, nil).Forget()
+	if err := p.source(*profile, nil).Forget(); err != nil {
+		p.warn(fmt.Sprintf("the cached token stays until it expires: %v", err))
+	}
 	if state, ok := p.stateFile(); ok {
 		ctx, cancel := p.deadline(c.Context) // a keychain may have used up the other
 		defer cancel()
