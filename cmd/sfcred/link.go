@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -61,8 +62,15 @@ func (l helperLink) command() string {
 	return l.path
 }
 
+// copied says that the link is a copy: on Windows links need a right that few
+// have.
+func (l helperLink) copied() bool { return strings.HasSuffix(l.path, ".exe") }
+
 // byHand is the command that makes the link.
 func (l helperLink) byHand() string {
+	if l.copied() { // so quoted, both of the shells there take it
+		return fmt.Sprintf(`copy "%s" "%s"`, l.program, l.path)
+	}
 	return fmt.Sprintf("ln -s %s %s", shellWord(filepath.Base(l.program)), shellWord(l.path))
 }
 
@@ -72,9 +80,13 @@ func (l helperLink) make() error {
 		return nil
 	}
 	if _, err := os.Lstat(l.path); err == nil {
-		return fmt.Errorf("make the link %s: something else is there", l.path)
+		there := fmt.Errorf("make the link %s: something else is there", l.path)
+		if l.copied() { // perhaps the copy of another version
+			return &hintedError{there, []string{l.byHand()}}
+		}
+		return there
 	}
-	if strings.HasSuffix(l.path, ".exe") { // links need a right on Windows that few have
+	if l.copied() {
 		data, err := os.ReadFile(l.program)
 		if err != nil {
 			return fmt.Errorf("copy sfcred to %s: %w", l.path, err)
@@ -93,7 +105,7 @@ func (l helperLink) make() error {
 // remove takes the link away, if it is one to sfcred, or our copy on Windows.
 func (l helperLink) remove() error {
 	info, err := os.Lstat(l.path)
-	ours := err == nil && (info.Mode()&os.ModeSymlink != 0 && l.stands() || strings.HasSuffix(l.path, ".exe"))
+	ours := err == nil && (info.Mode()&os.ModeSymlink != 0 && l.stands() || l.copied())
 	if !ours {
 		return nil
 	}
@@ -103,4 +115,12 @@ func (l helperLink) remove() error {
 	return nil
 }
 
-func (l helperLink) stands() bool { return sameFile(l.path, l.program) }
+func (l helperLink) stands() bool {
+	return sameFile(l.path, l.program) || l.copied() && sameContent(l.path, l.program)
+}
+
+func sameContent(a, b string) bool {
+	dataA, errA := os.ReadFile(a)
+	dataB, errB := os.ReadFile(b)
+	return errA == nil && errB == nil && bytes.Equal(dataA, dataB)
+}
