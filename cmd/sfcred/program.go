@@ -81,7 +81,11 @@ func (p *program) do(ctx context.Context, l *line) error {
 // aliasOf is the helper that a binary of that name is and nothing else, for
 // tools that cannot pass arguments and for allow-lists that name a path.
 func aliasOf(arg0 string) string {
-	name := strings.TrimSuffix(filepath.Base(arg0), ".exe")
+	name := filepath.Base(arg0)
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // where the same file answers to any case
+		name = strings.ToLower(name)
+	}
+	name = strings.TrimSuffix(name, ".exe")
 	if tool, ok := strings.CutPrefix(name, "sfcred-"); ok && tool == "kubectl" {
 		return tool
 	}
