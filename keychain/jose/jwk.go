@@ -31,8 +31,8 @@ func (m members) text(name string) string {
 func (m members) has(name string) bool { return m[name] != nil }
 
 // parseJSON reads a JWK, a JWKS, or what Iris and the clients of SFAPI write:
-// {"client_id": …, "secret": JWK}, where "private_key_jwk" may stand for
-// "secret", and the JWK may be a string that holds its JSON.
+// {"client_id": …, "secret": JWK}, where "private_key_jwk" or "jwk" may stand
+// for "secret", and the JWK may be a string that holds its JSON.
 func parseJSON(data []byte) (*File, error) {
 	if !json.Valid(data) {
 		return nil, fmt.Errorf("%w JSON", errMalformed)
@@ -41,7 +41,7 @@ func parseJSON(data []byte) (*File, error) {
 	if json.Unmarshal(data, &object) != nil {
 		return nil, errNoJWK
 	}
-	for _, name := range []string{"secret", "private_key_jwk"} {
+	for _, name := range []string{"secret", "private_key_jwk", "jwk"} {
 		if object.has(name) {
 			return parseClient(object, name)
 		}

@@ -178,6 +178,8 @@ func TestForms(t *testing.T) {
 		{"client JSON", `{"client_id":"abc","secret":` + jwkText + `}`, secret},
 		{"client JSON, JWK as string", `{"client_id":"abc","secret":` + quoted(jwkText) + `}`, secret},
 		{"client JSON, other name", `{"client_id":"abc","private_key_jwk":` + jwkText + `}`, secret},
+		{"client JSON, third name", `{"client_id":"abc","jwk":` + jwkText + `}`, secret},
+		{"client JSON, third name, JWK as string", `{"client_id":"abc","jwk":` + quoted(jwkText) + `}`, secret},
 		{"client JSON without ID", `{"secret":` + jwkText + `}`, &jose.File{KeyID: "k1", Alg: "PS256", Format: "client JSON"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -135,6 +135,8 @@ func TestRefusedText(t *testing.T) {
 		{"secret of words", `{"client_id":"abc","secret":"hunter2"}`, "secret is not a JWK"},
 		{"secret null", `{"client_id":"abc","secret":null}`, "secret is not a JWK"},
 		{"secret public", `{"client_id":"abc","private_key_jwk":` + public + `}`, "private_key_jwk: a public key, not a private key"},
+		{"jwk public", `{"client_id":"abc","jwk":` + public + `}`, "jwk: a public key, not a private key"},
+		{"jwk of words", `{"client_id":"abc","jwk":"hunter2"}`, "jwk is not a JWK"},
 		{"secret in a secret", `{"client_id":"abc","secret":{"client_id":"abc","secret":` + private + `}}`, "secret: " + noJWK},
 
 		{"public JWK", public, publicKey},
