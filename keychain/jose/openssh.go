@@ -39,7 +39,7 @@ func parseOpenSSH(block *pem.Block, passphrase func() ([]byte, error)) (*Key, st
 		format = "encrypted OpenSSH"
 		var phrase []byte
 		if phrase, err = ask(passphrase); err != nil {
-			return nil, "", err
+			return nil, format, err
 		}
 		raw, err = ssh.ParseRawPrivateKeyWithPassphrase(encoded, phrase)
 	} else {

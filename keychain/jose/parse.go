@@ -17,6 +17,18 @@ const maxInput = 64 << 10
 // nobody to ask for its passphrase.
 var ErrEncrypted = errors.New("the key is encrypted and no passphrase is given")
 
+// EncryptedError is the [ErrEncrypted] of [Parse], with what the file says
+// without its passphrase.
+type EncryptedError struct {
+	ClientID string // as in File
+	Format   string // as in File
+}
+
+func (e *EncryptedError) Error() string { return ErrEncrypted.Error() }
+
+// Unwrap returns [ErrEncrypted].
+func (e *EncryptedError) Unwrap() error { return ErrEncrypted }
+
 // ErrPassphrase is returned by [Parse] when the passphrase does not open the
 // key. The formats cannot tell a wrong passphrase from some kinds of damage.
 var ErrPassphrase = errors.New("wrong passphrase for the encrypted key")
@@ -35,7 +47,7 @@ type File struct {
 // with "\n" written out; a JWK, a JWKS with one private key, or
 // {"client_id": …, "secret": JWK}. It checks the key whole, and calls
 // passphrase at most once, only for a key that is encrypted. A nil passphrase
-// says that there is none: [ErrEncrypted]. Other branches are [ErrPassphrase]
+// says that there is none: an [EncryptedError]. Other branches are [ErrPassphrase]
 // and what passphrase returned. Everything that is not a private key is
 // refused by its name, and no error repeats any of data.
 func Parse(data []byte, passphrase func() ([]byte, error)) (*File, error) {

@@ -106,6 +106,25 @@ func TestPassphrase(t *testing.T) {
 	}
 }
 
+// A file says what it is, and whose, before it is opened.
+func TestEncryptedError(t *testing.T) {
+	for _, name := range []string{
+		"rsa.encrypted-pkcs8.pem", "rsa.legacy-aes256.pem", "ec256.legacy-aes128.pem", "ed25519.encrypted.openssh.pem",
+	} {
+		for _, id := range []string{"", "abcdefghij123"} {
+			_, err := jose.Parse(append([]byte(id+"\n"), fixture(t, name)...), nil)
+			var encrypted *jose.EncryptedError
+			if !errors.As(err, &encrypted) {
+				t.Errorf("%s: got %v, want an EncryptedError", name, err)
+				continue
+			}
+			if want := (jose.EncryptedError{ClientID: id, Format: formatOfFixture(name)}); *encrypted != want {
+				t.Errorf("%s: got %+v, want %+v", name, *encrypted, want)
+			}
+		}
+	}
+}
+
 // Of many wrong passphrases some leave padding that looks right.
 func TestManyWrongPassphrases(t *testing.T) {
 	data := fixture(t, "rsa.legacy-aes256.pem")

@@ -29,16 +29,19 @@ func parsePEM(text string, passphrase func() ([]byte, error)) (*File, error) {
 	if len(private) > 1 {
 		return nil, fmt.Errorf("a PEM with %d private keys: want exactly one", len(private))
 	}
+	preamble, _, _ := strings.Cut(text, pemBegin)
+	id := strings.TrimSpace(preamble)
+	if !isClientID(id) {
+		id = ""
+	}
 	key, format, err := parseBlock(private[0], passphrase)
+	if errors.Is(err, ErrEncrypted) {
+		return nil, &EncryptedError{ClientID: id, Format: format}
+	}
 	if err != nil {
 		return nil, err
 	}
-	preamble, _, _ := strings.Cut(text, pemBegin)
-	file := &File{Key: key, Format: format}
-	if id := strings.TrimSpace(preamble); isClientID(id) {
-		file.ClientID = id
-	}
-	return file, nil
+	return &File{Key: key, ClientID: id, Format: format}, nil
 }
 
 // unfold gives every line of a PEM its own line, without space around it: line
