@@ -51,7 +51,7 @@ func parseJSON(data []byte) (*File, error) {
 
 func parseClient(client members, secret string) (*File, error) {
 	id := client.text("client_id")
-	if client.has("client_id") && !isClientID(id) {
+	if client.has("client_id") && !IsClientID(id) {
 		return nil, errors.New("client_id is not a client ID")
 	}
 	data := []byte(client[secret])

@@ -124,10 +124,10 @@ func unquote(text string) string {
 	return text
 }
 
-// isClientID reports whether s may be a client ID: 1 to 128 letters, digits
+// IsClientID reports whether s may be a client ID: 1 to 128 letters, digits
 // and ._~-@:/+=% (an identifier or a URL), the first a letter or digit. So
 // comments, dashes and headings with spaces are none.
-func isClientID(s string) bool {
+func IsClientID(s string) bool {
 	for i, c := range []byte(s) {
 		isAlnum := '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 		if !isAlnum && (i == 0 || !strings.ContainsRune("._~-@:/+=%", rune(c))) {

@@ -31,7 +31,7 @@ func parsePEM(text string, passphrase func() ([]byte, error)) (*File, error) {
 	}
 	preamble, _, _ := strings.Cut(text, pemBegin)
 	id := strings.TrimSpace(preamble)
-	if !isClientID(id) {
+	if !IsClientID(id) {
 		id = ""
 	}
 	key, format, err := parseBlock(private[0], passphrase)
