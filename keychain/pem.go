@@ -25,25 +25,31 @@ func (s *Stores) readPEM(ctx context.Context, path string) (*jose.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := parseKeyFile(ctx, path, data, nil)
+	return s.parseKeyFile(ctx, StorePEM, fmt.Sprintf("key file %q", path), data)
+}
+
+// parseKeyFile parses what a key file holds, or a store gives in the form of
+// one; what names it for people.
+func (s *Stores) parseKeyFile(ctx context.Context, store, what string, data []byte) (*jose.File, error) {
+	file, err := loadKeyFile(ctx, store, what, data, nil)
 	if !errors.Is(err, jose.ErrEncrypted) {
 		return file, err
 	}
 	if s.Passphrase == nil {
-		return nil, pemError(ErrLocked, "key file %q is encrypted, and there is nobody to ask for its passphrase", path)
+		return nil, &Error{store, what + " is encrypted, and there is nobody to ask for its passphrase", ErrLocked}
 	}
-	passphrase, err := s.Passphrase(ctx, false, fmt.Sprintf("key file %q", path))
+	passphrase, err := s.Passphrase(ctx, false, what)
 	if err != nil {
-		return nil, fmt.Errorf("passphrase of key file %q: %w", path, err)
+		return nil, fmt.Errorf("passphrase of %s: %w", what, err)
 	}
-	return parseKeyFile(ctx, path, data, func() ([]byte, error) { return passphrase, nil })
+	return loadKeyFile(ctx, store, what, data, func() ([]byte, error) { return passphrase, nil })
 }
 
-// parseKeyFile parses within ctx, for an encrypted file says itself how much
+// loadKeyFile parses within ctx, for an encrypted file says itself how much
 // work it is. The passphrase was asked for before, since an abandoned question
 // would stay on the terminal; jose.ErrEncrypted says that one is needed.
-func parseKeyFile(ctx context.Context, path string, data []byte, passphrase func() ([]byte, error)) (*jose.File, error) {
-	late := pemError(ErrTimeout, "there was not enough time to decrypt key file %q", path)
+func loadKeyFile(ctx context.Context, store, what string, data []byte, passphrase func() ([]byte, error)) (*jose.File, error) {
+	late := &Error{store, "there was not enough time to decrypt " + what, ErrTimeout}
 	return bounded(ctx, late, func() (*jose.File, error) {
 		file, err := jose.Load(data, passphrase)
 		switch {
@@ -52,9 +58,9 @@ func parseKeyFile(ctx context.Context, path string, data []byte, passphrase func
 		case errors.Is(err, jose.ErrEncrypted):
 			return nil, err
 		case errors.Is(err, jose.ErrPassphrase):
-			return nil, pemError(ErrPassphrase, "wrong passphrase for key file %q", path)
+			return nil, &Error{store, "wrong passphrase for " + what, ErrPassphrase}
 		}
-		return nil, pemError(ErrDamaged, "read key file %q: %v", path, err)
+		return nil, &Error{store, fmt.Sprintf("read %s: %v", what, err), ErrDamaged}
 	})
 }
 
