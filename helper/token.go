@@ -3,6 +3,7 @@ package helper
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 )
@@ -85,6 +86,15 @@ func (s *scopeClaim) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	return json.Unmarshal(b, (*[]string)(s))
+}
+
+// CheckToken refuses a token that could not stand in a header, or would end a
+// line in it: what writes tokens for other programs asks once more.
+func CheckToken(value string) error {
+	if !sendable(value) {
+		return errors.New("the token cannot stand in a header")
+	}
+	return nil
 }
 
 // sendable says whether a token can stand in a header: visible ASCII (RFC 6749

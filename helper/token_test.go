@@ -33,6 +33,24 @@ func TestHelperExpiry(t *testing.T) {
 	}
 }
 
+func TestCheckToken(t *testing.T) {
+	for token, ok := range map[string]bool{
+		"a.b-c_d~e+f/g=": true,
+		"":               false,
+		"a b":            false, // two words to a shell
+		"a\nb":           false,
+		"a\r":            false,
+		"a\x00":          false,
+		"a\x7f":          false,
+		"é":              false,
+		"\xff":           false,
+	} {
+		if err := helper.CheckToken(token); (err == nil) != ok {
+			t.Errorf("CheckToken(%q): got %v, want ok: %v", token, err, ok)
+		}
+	}
+}
+
 func TestUser(t *testing.T) {
 	jwt := func(claims string) string {
 		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
