@@ -2,7 +2,9 @@ package keyfiles
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -444,6 +446,43 @@ func TestNowhereToLook(t *testing.T) {
 	found, problems, err := Search{}.Find(t.Context())
 	if found != nil || problems != nil || err != nil {
 		t.Errorf("got %v, %v, %v, want nothing", found, problems, err)
+	}
+}
+
+// A search leaves everything as it was, also what it cannot make sense of.
+func TestChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.write("~/.superfacility/priv_key.pem", pkcs1())
+	w.write("~/.superfacility/clientid.txt", "client_id = "+id)
+	w.write("~/.superfacility/broken.pem", "x")
+	w.write("./sf_api.json", clientJSON(id2, "jwk", "ed"))
+	state := func() string {
+		var text strings.Builder
+		for _, root := range []string{w.home, w.dir} {
+			err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+				if err != nil {
+					return err
+				}
+				info, err := d.Info()
+				if err != nil {
+					return err
+				}
+				data, _ := os.ReadFile(path) // none of a directory
+				fmt.Fprintf(&text, "%s %v %v %q\n", path, info.Mode(), info.ModTime(), data)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return text.String()
+	}
+	before := state()
+	if found, _, err := w.search().Find(t.Context()); len(found) != 2 || err != nil {
+		t.Fatalf("got %v, %v, want two keys", found, err)
+	}
+	if after := state(); after != before {
+		t.Errorf("got\n%s\nwant\n%s", after, before)
 	}
 }
 
