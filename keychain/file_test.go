@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -66,7 +67,7 @@ func TestFilePassphrase(t *testing.T) {
 
 	s.Passphrase = says("wrong horse")
 	_, err := s.Signer(t.Context(), ref)
-	wantError(t, err, ErrPassphrase, path)
+	wantError(t, err, ErrPassphrase, strconv.Quote(path))
 	if strings.Contains(err.Error(), "horse") {
 		t.Errorf("got %q, want it without the passphrase", err)
 	}
@@ -181,7 +182,7 @@ func TestFileWorkFactor(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := s.Key(t.Context(), ref)
-		wantError(t, err, ErrDamaged, path)
+		wantError(t, err, ErrDamaged, strconv.Quote(path))
 	}
 }
 
@@ -227,5 +228,5 @@ func TestFileNoDirectory(t *testing.T) {
 	if err := os.WriteFile(filepath.Dir(s.Dir), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, s.Check(t.Context(), StoreFile), ErrUnavailable, s.Dir)
+	wantError(t, s.Check(t.Context(), StoreFile), ErrUnavailable, strconv.Quote(s.Dir))
 }
