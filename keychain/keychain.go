@@ -5,8 +5,9 @@
 //
 // It trusts the operating system's keychain service and root, and any process
 // of the same user: none of the keychains protects from those. It trusts
-// neither a session bus to answer nor a key file to be private: every call
-// ends with its context, and a key that others can read is refused.
+// neither a session bus to answer, nor a key file to be private, nor an
+// ssh-agent to do what it says: every call ends with its context, a key that
+// others can read is refused, and what an agent signs is verified.
 //
 // It leaves out who is asked for a passphrase and how, which key belongs to
 // which profile, and what to do about an error; it never falls back from one
@@ -106,7 +107,8 @@ type Stores struct {
 	// wrapped.
 	Passphrase func(ctx context.Context, confirm bool, what string) ([]byte, error)
 
-	// Agent is the value of SSH_AUTH_SOCK, "" if it is unset.
+	// Agent is the value of SSH_AUTH_SOCK, "" if it is unset: on Windows that
+	// is its own ssh-agent, elsewhere none.
 	Agent string
 
 	// Stderr gets what the program of StoreCommand says; nil: nobody.

@@ -12,10 +12,10 @@ import (
 )
 
 // Key is a private key that was checked whole: RSA of 2048 to 8192 bits with
-// two primes, EC on P-256, P-384 or P-521, or Ed25519. Only [Key.Text] gives
-// its secret away; printing a Key by any verb gives its kind and fingerprint,
-// and encoding/json finds nothing in it. [Parse] and [ParseText] make one; the
-// zero value is not usable.
+// two primes, EC on P-256, P-384 or P-521, or Ed25519. Only [Key.Text] and
+// [Key.AgentKey] give its secret away; printing a Key by any verb gives its
+// kind and fingerprint, and encoding/json finds nothing in it. [Parse],
+// [ParseText] and [Generate] make one; the zero value is not usable.
 type Key struct {
 	// private returns *rsa.PrivateKey, *ecdsa.PrivateKey or ed25519.PrivateKey.
 	// A function, because fmt calls no methods on unexported fields: where a
@@ -39,6 +39,11 @@ func (k *Key) Bits() int {
 // Public returns the public key: *rsa.PublicKey, *ecdsa.PublicKey or
 // ed25519.PublicKey.
 func (k *Key) Public() crypto.PublicKey { return k.private().Public() }
+
+// AgentKey returns the secret itself, *rsa.PrivateKey, *ecdsa.PrivateKey or
+// ed25519.PrivateKey, for an ssh-agent to keep. It is not a copy: the caller
+// leaves it as it is.
+func (k *Key) AgentKey() any { return k.private() }
 
 // Fingerprint returns "SHA256:…" as "ssh-keygen -l" prints it for the public
 // key.
