@@ -76,6 +76,17 @@ func (s *Stores) putKeychain(ctx context.Context, id, text string) error {
 	return nil
 }
 
+// Unlock lets the operating system ask its owner to unlock its keychain, and
+// waits for that as long as ctx lasts. It is for a keychain that has just been
+// found locked: one that is not there is not noticed in time.
+func (s *Stores) Unlock(ctx context.Context, ref Ref) error {
+	if ref.Store != StoreKeychain || !validID(ref.ID) {
+		return badID(ref.ID)
+	}
+	_, err := getEntry(ctx, true, ref.ID)
+	return err
+}
+
 func (s *Stores) deleteKeychain(ctx context.Context, id string) error {
 	if !validID(id) {
 		return badID(id)
