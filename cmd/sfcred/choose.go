@@ -52,6 +52,16 @@ func (e *missingError) Error() string {
 
 func (e *missingError) Unwrap() error { return helper.ErrNoProfile }
 
+// pendingError is a profile that has nothing but a key which waits for its
+// client.
+type pendingError struct{ name string }
+
+func (e *pendingError) Error() string {
+	return fmt.Sprintf("profile %q has no client yet, only a key that waits for one", e.name)
+}
+
+func (e *pendingError) Unwrap() error { return helper.ErrNoProfile }
+
 // choose finds the profile that is meant: by --profile, SFCRED_PROFILE,
 // SFCRED_CLIENT_ID, or else the default.
 func (p *program) choose() (*chosen, error) {
@@ -84,16 +94,34 @@ func (p *program) chooseFrom(config *helper.Config, name string) (*chosen, error
 	if profile == nil {
 		return nil, &missingError{name: name, near: near(name, config.Names()), known: len(config.Profiles)}
 	}
+	if !profile.HasKey() && profile.Pending != nil {
+		return nil, &pendingError{name}
+	}
 	if err := profile.Check(); err != nil {
 		return nil, &profileError{name, err}
 	}
-	if p.alias == "kubectl" && profile.Store == "command" {
+	if p.alias == "kubectl" && profile.Store == keychain.StoreCommand {
 		// A kubeconfig may come from others and sets this helper's variables.
-		return nil, &keychain.Error{Store: "command", Reason: "a command as key store is refused under this name", Err: keychain.ErrUnavailable}
+		return nil, &keychain.Error{Store: keychain.StoreCommand, Reason: "a command as key store is refused under this name", Err: keychain.ErrUnavailable}
 	}
 	stores := p.stores()
-	open := func(ctx context.Context) (crypto.MessageSigner, error) { return stores.Signer(ctx, profile.Ref()) }
+	open := func(ctx context.Context) (crypto.MessageSigner, error) { return openKey(ctx, stores, profile) }
 	return &chosen{name, *profile, open}, nil
+}
+
+// openKey opens a profile's key. Where its store is locked or out of reach, the
+// same key in the ssh-agent will do, if somebody has unlocked it there.
+func openKey(ctx context.Context, stores *keychain.Stores, profile *helper.Profile) (crypto.MessageSigner, error) {
+	signer, err := stores.Signer(ctx, profile.Ref())
+	closed := errors.Is(err, keychain.ErrLocked) || errors.Is(err, keychain.ErrUnavailable)
+	if !closed || profile.Fingerprint == "" || profile.Store == keychain.StoreAgent || !keychain.AgentSigns(profile.Alg) {
+		return signer, err
+	}
+	there, agentErr := stores.Signer(ctx, keychain.Ref{Store: keychain.StoreAgent, Fingerprint: profile.Fingerprint})
+	if agentErr != nil {
+		return nil, err
+	}
+	return there, nil
 }
 
 // named is choose for commands that take a NAME.

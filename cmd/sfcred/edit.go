@@ -104,10 +104,10 @@ func (p *program) edit(c *cli.Context) error {
 // askPEM has the passphrase of a key file asked for, if it has one. Reading the
 // file is bounded; the person is not, so a deadline that has passed meanwhile
 // is no error: the next one finds the answer known.
-func (p *program) askPEM(ctx context.Context, stores *keychain.Stores, profile *helper.Profile) error {
+func (p *program) askPEM(ctx context.Context, stores *keychain.Stores, ref keychain.Ref) error {
 	ctx, cancel := p.deadline(ctx)
 	defer cancel()
-	_, err := stores.Key(ctx, profile.Ref())
+	_, err := stores.Key(ctx, ref)
 	if errors.Is(err, keychain.ErrTimeout) {
 		return nil
 	}
@@ -185,6 +185,9 @@ func rename(config *helper.Config, name, to string) error {
 // moveKey moves the key to another store, or to another file with a new
 // passphrase: written, read back, switched to, and only then deleted.
 func (p *program) moveKey(c *cli.Context, file helper.ConfigFile, name string, profile *helper.Profile) error {
+	if !profile.HasKey() {
+		return &pendingError{name}
+	}
 	to := cmp.Or(c.String("store"), profile.Store)
 	if err := mayMove(profile.Store, to, c.Bool("new-passphrase")); err != nil {
 		return err
@@ -211,7 +214,7 @@ func (p *program) moveKey(c *cli.Context, file helper.ConfigFile, name string, p
 			return nil, fmt.Errorf("profile %q was changed by another command in the meantime", name)
 		}
 		moved := *now
-		moved.Store, moved.KeyID, moved.KeyFile = to, keychain.NewID(), ""
+		moved.Store, moved.KeyID, moved.KeyFile, moved.Command, moved.Shell = to, keychain.NewID(), "", "", false
 		moved.Fingerprint = key.Fingerprint()
 		return &moved, nil
 	})
@@ -225,7 +228,7 @@ func mayMove(from, to string, newPassphrase bool) error {
 		return &usageError{text: "--new-passphrase is for a key in store file"}
 	case newPassphrase && from == keychain.StoreFile:
 		return nil
-	case !isEntry:
+	case !isEntry || from == keychain.StoreAgent:
 		return &usageError{text: fmt.Sprintf("a key cannot be moved from %s to %q; what can be is keychain or file", from, to)}
 	case from == to:
 		return &usageError{text: fmt.Sprintf("the key is in store %s already", to)}
@@ -268,8 +271,8 @@ func (p *program) askAhead(ctx context.Context, stores *keychain.Stores, profile
 	switch profile.Store {
 	case keychain.StoreFile:
 		_, err = stores.Passphrase(ctx, false, "the key file")
-	case keychain.StorePEM: // only the file itself tells whether it is encrypted
-		err = p.askPEM(ctx, stores, profile)
+	case keychain.StorePEM, keychain.StoreCommand: // only the file itself tells whether it is encrypted
+		err = p.askPEM(ctx, stores, profile.Ref())
 	}
 	if err == nil && to == keychain.StoreFile {
 		_, err = stores.Passphrase(ctx, true, "the new key file")

@@ -18,6 +18,8 @@ type environment struct {
 	// where things are
 	home, configHome, dataHome, runtimeDir string
 	bus                                    string // of D-Bus
+	agent                                  string // the ssh-agent's socket
+	nested                                 bool   // a program of the command store has called us
 	caFile                                 string
 	execInfo                               string // of kubectl
 }
@@ -42,6 +44,8 @@ func readEnvironment() environment {
 		dataHome:       absolute(os.Getenv("XDG_DATA_HOME")),
 		runtimeDir:     absolute(os.Getenv("XDG_RUNTIME_DIR")),
 		bus:            os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
+		agent:          os.Getenv("SSH_AUTH_SOCK"),
+		nested:         os.Getenv("SFCRED_NESTED") != "",
 		execInfo:       os.Getenv("KUBERNETES_EXEC_INFO"),
 	}
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {

@@ -42,6 +42,7 @@ func (p *program) hints(err error) []string {
 
 func profileHints(err error) []string {
 	var missing *missingError
+	var pending *pendingError
 	var of *profileError
 	switch {
 	case errors.As(err, &missing) && missing.why != nil:
@@ -52,6 +53,11 @@ func profileHints(err error) []string {
 		return []string{"sfcred list", "sfcred use NAME"}
 	case errors.As(err, &missing):
 		return []string{"sfcred list"}
+	case errors.As(err, &pending):
+		return []string{
+			fmt.Sprintf("sfcred keygen --profile %s --show", pending.name),
+			fmt.Sprintf("sfcred login --profile %s --client-id CLIENT_ID", pending.name),
+		}
 	case errors.As(err, &of) && errors.Is(err, helper.ErrForeignHost):
 		return []string{"sfcred status " + of.name}
 	case errors.Is(err, errNoHome):
@@ -112,16 +118,36 @@ func storeHints(err *keychain.Error, whole error) []string {
 	switch {
 	case errors.As(err, &unsafe):
 		return unsafeHints(unsafe)
-	case errors.Is(err, keychain.ErrLocked) && err.Store != keychain.StoreKeychain, errors.Is(err, jose.ErrEncrypted):
-		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
+	case errors.Is(err, keychain.ErrLocked), errors.Is(err, jose.ErrEncrypted):
+		return lockedHints(err, whole)
 	case errors.Is(err, keychain.ErrTimeout):
 		return []string{"export SFCRED_TIMEOUT=60s"}
+	case err.Store == keychain.StoreAgent:
+		return []string{"ssh-add -l"}
 	case !errors.As(whole, &of) || of.name == envName: // its variables are the user's own
 		return nil
 	case errors.Is(err, keychain.ErrNotFound), errors.Is(err, keychain.ErrDamaged):
 		return []string{fmt.Sprintf("sfcred login --profile %s --replace --client-id CLIENT_ID --key KEY_FILE", of.name)}
 	}
 	return nil
+}
+
+// lockedHints says what opens a store.
+func lockedHints(err *keychain.Error, whole error) []string {
+	var of *profileError
+	unlock := []string(nil)
+	if errors.As(whole, &of) && of.name != envName {
+		unlock = []string{"sfcred unlock " + of.name}
+	}
+	switch err.Store {
+	case keychain.StoreKeychain:
+		return unlock
+	case keychain.StoreAgent:
+		return []string{"ssh-add -l"}
+	case keychain.StoreFile:
+		return append([]string{"export SFCRED_PASSPHRASE_FILE=FILE"}, unlock...)
+	}
+	return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
 }
 
 // shellWord quotes a word for a shell where that is needed.

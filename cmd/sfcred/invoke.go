@@ -62,7 +62,7 @@ func (l *list) Set(value string) error {
 }
 
 // listOf gives the values of a listFlag.
-func listOf(c *cli.Context, name string) []string {
+func listOf(c flags, name string) []string {
 	l, ok := c.Generic(name).(*list)
 	if !ok {
 		return nil

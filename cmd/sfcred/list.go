@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ type listed struct {
 	User          *string    `json:"user"`
 	ClientExpires *time.Time `json:"client_expires_at"`
 	TokenExpires  *time.Time `json:"token_expires_at"`
+	Pending       bool       `json:"pending"`
 }
 
 // list lists the profiles.
@@ -71,7 +73,7 @@ func (p *program) listed(name string, config *helper.Config) listed {
 	known := p.learnt(profile)
 	l := listed{
 		Name: name, Default: config.Default == name,
-		ClientID: profile.ClientID, Store: profile.Store, Hosts: nonNil(profile.Hosts),
+		ClientID: profile.ClientID, Store: profile.Store, Pending: profile.Pending != nil, Hosts: nonNil(profile.Hosts),
 		ClientExpires: jsonTime(firstTime(known.Expires, profile.Expires)),
 	}
 	if known.User != "" {
@@ -101,7 +103,11 @@ func (p *program) printList(profiles []listed) error {
 		if l.User != nil {
 			user = *l.User
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", name, l.ClientID, l.Store, user, expiryWords(l.ClientExpires, "-"), expiryWords(l.TokenExpires, "none"))
+		store := l.Store
+		if l.Pending {
+			store = strings.TrimSpace(store + " (a key is pending)")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", name, cmp.Or(l.ClientID, "-"), store, user, expiryWords(l.ClientExpires, "-"), expiryWords(l.TokenExpires, "none"))
 	}
 	w.Flush()
 	return p.answer(b.String())
@@ -113,6 +119,9 @@ func (p *program) refresh(ctx context.Context, config *helper.Config) error {
 	defer cancel()
 	var failed error
 	for _, name := range config.Names() {
+		if !config.Profiles[name].HasKey() {
+			continue // there is no client yet
+		}
 		if err := p.refreshOne(ctx, config, name); err != nil {
 			failed = errors.Join(failed, &profileError{name, err})
 		}

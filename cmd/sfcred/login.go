@@ -2,7 +2,7 @@ package main
 
 import (
 	"cmp"
-	"crypto"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -14,14 +14,15 @@ import (
 
 	"sfcred/helper"
 	"sfcred/keychain"
-	"sfcred/keychain/jose"
 )
 
 func loginFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "client-id", Usage: "the client's `ID`"},
-		&cli.StringFlag{Name: "key", Usage: "read the private key from `FILE`, or from standard input for -"},
-		&cli.StringFlag{Name: "store", Usage: "keep the key in `STORE`: keychain, file (encrypted) or pem (where it is) [keychain]"},
+		&cli.StringFlag{Name: "key", Usage: "read the private key from `FILE`, or from standard input for -; of an ssh-agent's, the public key or its SHA256:… fingerprint"},
+		&cli.StringFlag{Name: "store", Usage: "keep the key in `STORE`: keychain, file (encrypted), pem (where it is), ssh-agent or command [keychain]"},
+		&cli.StringFlag{Name: "command", Usage: "have `COMMAND` print the key each time, as \"pass show nersc/key\""},
+		&cli.BoolFlag{Name: "shell", Usage: "run --command by a shell"},
 		&cli.StringFlag{Name: "site", Usage: "the service: `SITE` is nersc or nersc-dev [nersc]"},
 		&cli.StringFlag{Name: "token-url", Usage: "another service's token endpoint, `URL`, instead of a site"},
 		&cli.StringFlag{Name: "api-url", Usage: "base `URL` of the API"},
@@ -39,32 +40,51 @@ func loginFlags() []cli.Flag {
 	}
 }
 
+// flags are what a login is told: by its command line, or by import for each
+// key that it has found.
+type flags interface {
+	IsSet(name string) bool
+	String(name string) string
+	Bool(name string) bool
+	Generic(name string) any
+}
+
 // loginRun is one login.
 type loginRun struct {
 	*program
-	c          *cli.Context
+	c          flags
+	ctx        context.Context
 	file       helper.ConfigFile
 	stores     *keychain.Stores
 	name       string
 	old        *helper.Profile // what stands under the name, or nil
 	sourceText []byte          // what the key file held; for --delete-source
+	from       string          // what the key on standard input is called, or ""
 	profile    helper.Profile
 }
 
 // login stores a key, or swaps the client ID of a profile that has one.
 func (p *program) login(c *cli.Context) error {
-	if err := checkLoginFlags(c); err != nil {
+	l := &loginRun{program: p, c: c, ctx: c.Context}
+	return l.run()
+}
+
+func (l *loginRun) run() error {
+	if err := l.checkFlags(); err != nil {
 		return err
 	}
-	l := &loginRun{program: p, c: c, stores: p.stores()}
-	l.stores.Passphrase = p.passphraseFromPerson()
+	l.stores = l.program.stores()
+	l.stores.Passphrase = l.passphraseFromPerson()
 	if err := l.find(); err != nil {
 		return err
 	}
 	if err := l.settings(); err != nil {
 		return err
 	}
-	if l.swaps() && !c.Bool("delete-source") {
+	if l.old != nil && l.old.Pending != nil && l.c.Bool("no-check") {
+		return &usageError{text: fmt.Sprintf("profile %q has a pending key, which --no-check cannot tell from the one in use", l.name)}
+	}
+	if l.swaps() && !l.c.Bool("delete-source") {
 		return l.swap()
 	}
 	if err := l.checkSource(); err != nil {
@@ -77,12 +97,18 @@ func (p *program) login(c *cli.Context) error {
 	return l.take(key)
 }
 
-// checkLoginFlags refuses flags that contradict each other.
-func checkLoginFlags(c *cli.Context) error {
-	store := c.String("store")
+// checkFlags refuses flags that contradict each other.
+func (l *loginRun) checkFlags() error {
+	c, store := l.c, l.c.String("store")
 	switch {
-	case !slices.Contains([]string{"", keychain.StoreKeychain, keychain.StoreFile, keychain.StorePEM}, store):
-		return &usageError{text: fmt.Sprintf("unknown store %q: keychain, file or pem", store)}
+	case !slices.Contains([]string{"", keychain.StoreKeychain, keychain.StoreFile, keychain.StorePEM, keychain.StoreAgent, keychain.StoreCommand}, store):
+		return &usageError{text: fmt.Sprintf("unknown store %q: keychain, file, pem, ssh-agent or command", store)}
+	case c.IsSet("command") && store != "" && store != keychain.StoreCommand:
+		return &usageError{text: fmt.Sprintf("--command is for store command, not %s", store)}
+	case c.IsSet("command") && c.IsSet("key"):
+		return &usageError{text: "--command and --key exclude each other: the command prints the key"}
+	case c.Bool("shell") && !c.IsSet("command"):
+		return &usageError{text: "--shell goes with --command"}
 	case c.IsSet("site") && c.IsSet("token-url"):
 		return &usageError{text: "--site and --token-url exclude each other: a site is a preset for its own token URL"}
 	case c.Bool("no-check") && (c.Bool("replace") || c.Bool("delete-source")):
@@ -93,11 +119,8 @@ func checkLoginFlags(c *cli.Context) error {
 	return nil
 }
 
-// swaps says that the login is to keep the key of a profile that stands.
-func (l *loginRun) swaps() bool { return l.onlyID() && l.old != nil }
-
 // take checks a key and stores it.
-func (l *loginRun) take(key *jose.Key) error {
+func (l *loginRun) take(key *loginKey) error {
 	if err := l.checkProfile(); err != nil {
 		return err
 	}
@@ -107,39 +130,48 @@ func (l *loginRun) take(key *jose.Key) error {
 	if err := l.prepareStore(); err != nil {
 		return err
 	}
-	checked, err := l.check(key.Signer())
+	checked, err := l.check(key.open)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := l.deadline(l.c.Context)
+	ctx, cancel := l.deadline(l.ctx)
 	defer cancel()
-	err = l.file.Install(ctx, l.stores, l.name, key, func(old *helper.Profile) (*helper.Profile, error) {
+	err = l.file.Install(ctx, l.stores, l.name, key.copied(&l.profile), func(old *helper.Profile) (*helper.Profile, error) {
 		if err := l.mayReplace(old, false); err != nil { // another login may have come between
 			return nil, err
 		}
 		return &l.profile, l.unchanged(old)
 	})
-	var orphan *helper.OrphanError
-	if err != nil && !errors.As(err, &orphan) {
-		return err
-	}
-	l.finish(checked)
-	if orphan != nil {
+	if err := l.installed(err, checked); err != nil {
 		return err
 	}
 	return l.deleteSource()
 }
 
+// installed ends a login whose profile was written; that a key is left over is
+// told at last.
+func (l *loginRun) installed(err error, found *checked) error {
+	var orphan *helper.OrphanError
+	if err == nil || errors.As(err, &orphan) {
+		l.finish(found)
+	}
+	return err
+}
+
 // mayReplace refuses to drop another key that the profile has, unless that was
 // asked for; a person may be asked now.
 func (l *loginRun) mayReplace(old *helper.Profile, askNow bool) error {
-	if old == nil || old.Fingerprint == l.profile.Fingerprint || l.c.Bool("replace") {
+	same := old == nil || !old.HasKey() || old.Fingerprint == l.profile.Fingerprint
+	// An agent forgets: what it has is no copy.
+	loses := old != nil && old.KeyID != "" && l.profile.Store == keychain.StoreAgent
+	if l.c.Bool("replace") || same && !loses {
 		return nil
 	}
-	refused := &usageError{
-		text:  fmt.Sprintf("profile %q has another key already", l.name),
-		hints: []string{l.again("--replace"), l.again("--profile", "OTHER_NAME")},
+	text := fmt.Sprintf("profile %q has another key already", l.name)
+	if same {
+		text = fmt.Sprintf("profile %q has this key %s, where it would be deleted", l.name, storeWords(old))
 	}
+	refused := &usageError{text, []string{l.again("--replace"), l.again("--profile", "OTHER_NAME")}}
 	if l.c.Bool("no-check") {
 		refused.hints = refused.hints[1:]
 		return refused
@@ -155,7 +187,7 @@ func (l *loginRun) mayReplace(old *helper.Profile, askNow bool) error {
 		return refused
 	}
 	defer tty.close()
-	yes, err := tty.confirm(l.c.Context, fmt.Sprintf("profile %q has another key already; replace it?", l.name))
+	yes, err := tty.confirm(l.ctx, text+"; replace it?")
 	if err == nil && !yes {
 		return refused
 	}
@@ -169,7 +201,7 @@ func (l *loginRun) again(flag ...string) string {
 	if l.program.profile != "" && instead != "--profile" {
 		words = append(words, "--profile", l.program.profile)
 	}
-	for _, f := range l.c.Command.Flags {
+	for _, f := range loginFlags() {
 		name := f.Names()[0]
 		if !l.c.IsSet(name) || "--"+name == instead {
 			continue
@@ -191,19 +223,26 @@ func (l *loginRun) again(flag ...string) string {
 // prepareStore finds out whether the key could be stored, before anything is
 // spent on an exchange, and has a person asked while no deadline runs.
 func (l *loginRun) prepareStore() error {
+	l.profile.KeyFile, l.profile.KeyID = "", ""
+	if l.profile.Store != keychain.StoreCommand {
+		l.profile.Command, l.profile.Shell = "", false
+	}
 	if l.profile.Store == keychain.StorePEM {
 		path, err := filepath.Abs(l.c.String("key"))
 		if err != nil {
 			return fmt.Errorf("key file: %w", err)
 		}
-		l.profile.KeyFile, l.profile.KeyID = path, ""
-		ctx, cancel := l.deadline(l.c.Context)
+		l.profile.KeyFile = path
+		ctx, cancel := l.deadline(l.ctx)
 		defer cancel()
 		_, err = l.stores.Key(ctx, l.profile.Ref()) // as every later command will read it
 		return err
 	}
-	l.profile.KeyFile, l.profile.KeyID = "", keychain.NewID()
-	ctx, cancel := l.deadline(l.c.Context)
+	if l.profile.Store == keychain.StoreAgent || l.profile.Store == keychain.StoreCommand {
+		return nil // the key has come from there
+	}
+	l.profile.KeyID = keychain.NewID()
+	ctx, cancel := l.deadline(l.ctx)
 	defer cancel()
 	err := l.stores.Check(ctx, l.profile.Store)
 	if l.profile.Store == keychain.StoreKeychain {
@@ -215,46 +254,9 @@ func (l *loginRun) prepareStore() error {
 		}
 	}
 	if err == nil && l.profile.Store == keychain.StoreFile {
-		_, err = l.stores.Passphrase(l.c.Context, true, "the new key file")
+		_, err = l.stores.Passphrase(l.ctx, true, "the new key file")
 	}
 	return err
-}
-
-// swap gives the profile another client ID, if the key that it has works with
-// it.
-func (l *loginRun) swap() error {
-	if err := l.checkProfile(); err != nil {
-		return err
-	}
-	if err := l.askAhead(l.c.Context, l.stores, l.old, ""); err != nil {
-		return &profileError{l.name, err}
-	}
-	signer, err := l.openOld()
-	if err != nil {
-		return &profileError{l.name, err}
-	}
-	if err := l.checkAlg(jose.Algorithms(signer.Public())); err != nil {
-		return err
-	}
-	found, err := l.check(signer)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := l.deadline(l.c.Context)
-	defer cancel()
-	err = l.file.Update(ctx, func(config *helper.Config) error {
-		now := config.Profiles[l.name]
-		if now == nil || now.Ref() != l.old.Ref() {
-			return l.unchanged(nil)
-		}
-		config.Profiles[l.name] = &l.profile
-		return l.unchanged(now)
-	})
-	if err != nil {
-		return err
-	}
-	l.finish(found)
-	return nil
 }
 
 // unchanged refuses to write over settings that another command has changed
@@ -265,6 +267,10 @@ func (l *loginRun) unchanged(now *helper.Profile) error {
 	if now == nil && l.old == nil || now != nil && reflect.DeepEqual(settingsOf(now), settingsOf(before)) {
 		return nil
 	}
+	return l.changedMeanwhile()
+}
+
+func (l *loginRun) changedMeanwhile() error {
 	return &hintedError{
 		fmt.Errorf("profile %q was changed by another command in the meantime", l.name),
 		[]string{l.again()},
@@ -278,11 +284,4 @@ func settingsOf(p *helper.Profile) helper.Profile {
 		Audience: p.Audience, AllowForeignAudience: p.AllowForeignAudience, Scope: p.Scope,
 		Hosts: append([]string{}, p.Hosts...), Cache: p.Cache, CAFile: p.CAFile,
 	}
-}
-
-// openOld opens the key that the profile has.
-func (l *loginRun) openOld() (crypto.MessageSigner, error) {
-	ctx, cancel := l.deadline(l.c.Context)
-	defer cancel()
-	return l.stores.Signer(ctx, l.profile.Ref())
 }

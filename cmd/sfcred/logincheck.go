@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto"
 	"fmt"
 	"strings"
 	"time"
@@ -21,13 +20,17 @@ type checked struct {
 }
 
 // check exchanges with the key, and asks the API who it was for.
-func (l *loginRun) check(signer crypto.MessageSigner) (*checked, error) {
-	s := l.source(l.profile, func(context.Context) (crypto.MessageSigner, error) { return signer, nil })
+func (l *loginRun) check(open opener) (*checked, error) {
+	s := l.source(l.profile, open)
 	if l.c.Bool("no-check") {
 		return &checked{source: s}, nil
 	}
-	ctx, cancel := l.deadline(l.c.Context)
+	ctx, cancel := l.deadline(l.ctx)
 	defer cancel()
+	signer, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
 	t, err := s.Exchange(ctx, signer)
 	if err != nil {
 		return nil, fmt.Errorf("check the key: %w", err)
@@ -49,7 +52,7 @@ func (l *loginRun) check(signer crypto.MessageSigner) (*checked, error) {
 // askAPI finds out what the token itself does not say. That it cannot is no
 // reason to refuse a login.
 func (l *loginRun) askAPI(found *checked) error {
-	ctx, cancel := l.deadline(l.c.Context)
+	ctx, cancel := l.deadline(l.ctx)
 	defer cancel()
 	var err error
 	if found.user == "" {
@@ -125,6 +128,11 @@ func storeWords(p *helper.Profile) string {
 		return "in the keychain"
 	case keychain.StoreFile:
 		return "in an encrypted file"
+	case keychain.StoreAgent:
+		return "in the ssh-agent"
+	case keychain.StoreCommand: // its arguments are nobody's business
+		program, _, _ := strings.Cut(p.Command, " ")
+		return "printed by " + oneLine(program)
 	}
 	return "in " + p.KeyFile
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"context"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,9 +25,29 @@ import (
 // maxKeyInput is one byte more than jose.Parse takes, so that it says so.
 const maxKeyInput = 64<<10 + 1
 
+// loginKey is the key that a login is about.
+type loginKey struct {
+	open opener
+	key  *jose.Key // nil where it stays in the agent
+}
+
+// copied is the key if the profile's store keeps a copy of it.
+func (k *loginKey) copied(p *helper.Profile) *jose.Key {
+	if p.KeyID == "" {
+		return nil
+	}
+	return k.key
+}
+
 // readKey reads the key that the login is about, and fills in what of the
 // profile depends on it.
-func (l *loginRun) readKey() (*jose.Key, error) {
+func (l *loginRun) readKey() (*loginKey, error) {
+	switch l.profile.Store {
+	case keychain.StoreAgent:
+		return l.agentKey()
+	case keychain.StoreCommand:
+		return l.commandKey()
+	}
 	text, from, err := l.keyText()
 	if err != nil {
 		return nil, err
@@ -34,6 +57,12 @@ func (l *loginRun) readKey() (*jose.Key, error) {
 		return nil, fmt.Errorf("%s: %w", from, err)
 	}
 	l.warnOpen()
+	return l.fileKey(file)
+}
+
+// fileKey takes what a key file says of its key, where the command line does
+// not say otherwise.
+func (l *loginRun) fileKey(file *jose.File) (*loginKey, error) {
 	p := &l.profile
 	if err := l.clientID(file.ClientID); err != nil {
 		return nil, err
@@ -50,7 +79,33 @@ func (l *loginRun) readKey() (*jose.Key, error) {
 	case !slices.Contains(fit, p.Alg):
 		p.Alg = fit[0]
 	}
-	return file.Key, nil
+	open := func(context.Context) (crypto.MessageSigner, error) { return file.Key.Signer(), nil }
+	return &loginKey{open, file.Key}, nil
+}
+
+// commandKey runs the command that prints the key.
+func (l *loginRun) commandKey() (*loginKey, error) {
+	p := &l.profile
+	if l.c.IsSet("command") {
+		p.Command, p.Shell = l.c.String("command"), l.c.Bool("shell")
+	}
+	if p.Command == "" {
+		return nil, &usageError{text: "store command needs a command that prints the key", hints: []string{l.again("--command", "'pass show nersc/key'")}}
+	}
+	if err := keychain.CheckCommand(p.Command, p.Shell); err != nil {
+		return nil, &usageError{text: "--command: " + err.Error()}
+	}
+	ref := keychain.Ref{Store: keychain.StoreCommand, Command: p.Command, Shell: p.Shell}
+	if err := l.askPEM(l.ctx, l.stores, ref); err != nil {
+		return nil, err
+	}
+	ctx, cancel := l.deadline(l.ctx)
+	defer cancel()
+	file, err := l.stores.File(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return l.fileKey(file)
 }
 
 // checkAlg refuses an algorithm that does not fit the key.
@@ -74,7 +129,7 @@ func (l *loginRun) keyText() (text []byte, from string, err error) {
 		if err != nil {
 			return nil, "", fmt.Errorf("read the key from standard input: %w", err)
 		}
-		return text, "key on standard input", nil
+		return text, cmp.Or(l.from, "key on standard input"), nil
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -113,7 +168,7 @@ func (l *loginRun) pastedKey() ([]byte, error) {
 		return nil, &usageError{text: "no key: " + err.Error(), hints: []string{"sfcred login --client-id CLIENT_ID --key KEY_FILE"}}
 	}
 	defer tty.close()
-	text, err := tty.secret(l.c.Context, "private key (paste PEM or JWK, or type its file's name; it is not shown):", wholeKey)
+	text, err := tty.secret(l.ctx, "private key (paste PEM or JWK, or type its file's name; it is not shown):", wholeKey)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +215,7 @@ func (l *loginRun) keyPassphrase(from string) func() ([]byte, error) {
 	if ask == nil {
 		return nil
 	}
-	return func() ([]byte, error) { return ask(l.c.Context, false, from) }
+	return func() ([]byte, error) { return ask(l.ctx, false, from) }
 }
 
 // clientID decides on the client ID: the flag's, the file's, or the one that
@@ -185,7 +240,7 @@ func (l *loginRun) clientID(inFile string) error {
 		return missing
 	}
 	defer tty.close()
-	p.ClientID, err = tty.ask(l.c.Context, "client ID:")
+	p.ClientID, err = tty.ask(l.ctx, "client ID:")
 	if errors.Is(err, io.EOF) || err == nil && p.ClientID == "" {
 		return missing
 	}

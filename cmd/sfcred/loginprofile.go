@@ -43,7 +43,7 @@ func (l *loginRun) find() error {
 		return &usageError{text: `the profile name "env" is taken by the one from SFCRED_ variables`}
 	}
 	l.old = config.Profiles[l.name]
-	if url := l.c.String("token-url"); url != "" && l.program.profile == "" && l.old != nil && l.old.TokenURL != url {
+	if url := l.c.String("token-url"); url != "" && l.program.profile == "" && l.old != nil && l.old.HasKey() && l.old.TokenURL != url {
 		return &usageError{
 			fmt.Sprintf("profile %q, which would be this one's name too, is for %s", l.name, l.old.TokenURL),
 			[]string{l.again("--profile", "NAME")},
@@ -52,10 +52,12 @@ func (l *loginRun) find() error {
 	return nil
 }
 
+// brings says that the command line has one of the flags.
+func (l *loginRun) brings(flags ...string) bool { return slices.ContainsFunc(flags, l.c.IsSet) }
+
 // onlyID says that the command line brings a client ID and no key.
 func (l *loginRun) onlyID() bool {
-	brings := func(flag string) bool { return l.c.IsSet(flag) }
-	return brings("client-id") && !slices.ContainsFunc([]string{"key", "store", "site", "token-url"}, brings)
+	return l.brings("client-id") && !l.brings("key", "store", "command", "site", "token-url")
 }
 
 // settings fills in the profile: what stands, or a site; then the flags.
@@ -68,12 +70,15 @@ func (l *loginRun) settings() error {
 	switch {
 	case c.IsSet("token-url"):
 		p.TokenURL, p.APIURL, p.Audience, p.AllowForeignAudience, p.Hosts = c.String("token-url"), "", "", false, nil
-	case l.old == nil || c.IsSet("site"):
-		site, ok := helper.FindSite(cmp.Or(c.String("site"), helper.Sites()[0].Name))
+	case p.TokenURL == "" || c.IsSet("site"):
+		site, ok := l.site()
 		if !ok {
 			return &usageError{text: fmt.Sprintf("unknown site %q: nersc or nersc-dev; another service is named by --token-url", c.String("site"))}
 		}
 		p.TokenURL, p.APIURL, p.Audience, p.AllowForeignAudience, p.Hosts = site.TokenURL, site.APIURL, "", false, site.Hosts
+	}
+	if c.IsSet("command") {
+		p.Store = keychain.StoreCommand
 	}
 	for flag, field := range map[string]*string{"client-id": &p.ClientID, "api-url": &p.APIURL, "audience": &p.Audience, "scope": &p.Scope, "alg": &p.Alg, "store": &p.Store} {
 		if c.IsSet(flag) {
@@ -102,6 +107,18 @@ func (l *loginRun) settings() error {
 		p.Expires = at
 	}
 	return nil
+}
+
+// site is the preset that is meant: the one that is named, or whose name the
+// profile has, or the default.
+func (l *loginRun) site() (helper.Site, bool) {
+	if l.c.IsSet("site") {
+		return helper.FindSite(l.c.String("site"))
+	}
+	if site, ok := helper.FindSite(l.name); ok {
+		return site, true
+	}
+	return helper.Sites()[0], true
 }
 
 // addHost adds an entry once, in its canonical form.

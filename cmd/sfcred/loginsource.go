@@ -17,6 +17,8 @@ func (l *loginRun) checkSource() error {
 	key, deletes, stays := l.c.String("key"), l.c.Bool("delete-source"), l.profile.Store == keychain.StorePEM
 	noFile := key == "" || key == "-"
 	switch {
+	case deletes && (l.profile.Store == keychain.StoreAgent || l.profile.Store == keychain.StoreCommand):
+		return &usageError{text: fmt.Sprintf("--delete-source: in store %s the key stays where it is", l.profile.Store)}
 	case deletes && stays:
 		return &usageError{text: "--delete-source would delete the only copy: in store pem the key stays in its file"}
 	case deletes && noFile:

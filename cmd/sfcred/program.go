@@ -193,7 +193,10 @@ func (p *program) cacheDir() string {
 
 // stores are the key stores as this process can reach them.
 func (p *program) stores() *keychain.Stores {
-	s := &keychain.Stores{Bus: p.env.bus, Passphrase: p.passphraseFromFile()}
+	s := &keychain.Stores{
+		Bus: p.env.bus, Agent: p.env.agent, Nested: p.env.nested,
+		Passphrase: p.passphraseFromFile(), Stderr: p.stderr,
+	}
 	if dir := p.dataDir(); dir != "" {
 		s.Dir = filepath.Join(dir, "keys")
 	}

@@ -59,8 +59,15 @@ func (p *program) confirmRemoval(c *cli.Context, name string, profile *helper.Pr
 	}
 	defer tty.close()
 	question := fmt.Sprintf("remove profile %q and its key, which is %s?", name, storeWords(profile))
-	if profile.KeyFile != "" {
+	switch {
+	case !profile.HasKey():
+		question = fmt.Sprintf("remove profile %q and its pending key?", name)
+	case profile.KeyID == "" && profile.KeyFile == "":
+		question = fmt.Sprintf("remove profile %q? its key stays where it is", name)
+	case profile.KeyID == "":
 		question = fmt.Sprintf("remove profile %q? its key stays %s", name, storeWords(profile))
+	case profile.Pending != nil:
+		question = fmt.Sprintf("remove profile %q, its key, which is %s, and its pending key?", name, storeWords(profile))
 	}
 	yes, err := tty.confirm(c.Context, question)
 	if err == nil && !yes {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -66,6 +67,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server":      serverCmd,
 			"secrets":     secretsCmd,
+			"agent":       agentCmd,
 			"profile":     profileCmd,
 			"fails":       failsCmd,
 			"interrupt":   interruptCmd,
@@ -108,6 +110,7 @@ type world struct {
 	server  *sfapitest.Server
 	hanging chan struct{} // gets one for each request that the server lets hang
 	secrets *keychaintest.Service
+	agent   *testAgent
 	last    *exec.Cmd // the command in the background that was interrupted
 }
 
@@ -127,7 +130,8 @@ func setUp(env *testscript.Env) error {
 		"HOME="+filepath.Join(env.WorkDir, "home"),
 		"XDG_RUNTIME_DIR="+filepath.Join(env.WorkDir, "run"),
 		"TMPDIR="+filepath.Join(env.WorkDir, "tmp"),
-		// Never the developer's own keychain.
+		// Never the developer's own keychain or agent.
+		"SSH_AUTH_SOCK=",
 		"DBUS_SESSION_BUS_ADDRESS=unix:path="+filepath.Join(env.WorkDir, "no-bus"),
 		"CONFIG="+filepath.Join(env.WorkDir, "home", ".config", "sfcred", "config.toml"),
 		"DATA="+filepath.Join(env.WorkDir, "home", ".local", "share", "sfcred"),
@@ -196,9 +200,12 @@ func writeKeys(dir string, keys map[string]any) error {
 		}
 		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	}
-	public, err := x509.MarshalPKIXPublicKey(keys["key"].(*rsa.PrivateKey).Public())
-	if err != nil {
-		return err
+	public := func(name string) []byte {
+		der, err := x509.MarshalPKIXPublicKey(keys[name].(crypto.Signer).Public())
+		if err != nil {
+			panic(err)
+		}
+		return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	}
 	encrypted, err := os.ReadFile("testdata/encrypted.pem")
 	if err != nil {
@@ -215,10 +222,12 @@ func writeKeys(dir string, keys map[string]any) error {
 		"other.pem":       append([]byte(otherClient+"\n"), pkcs1("other")...),
 		"small.pem":       pkcs1("small"),
 		"ec.pem":          append([]byte("ecclient\n"), pkcs8("ec")...),
+		"ec-only.pem":     pkcs8("ec"),
 		"ed.pem":          append([]byte("edclient\n"), pkcs8("ed")...),
 		"encrypted.pem":   encrypted,
-		"public.pem":      pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}),
-		"certificate.pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: public}),
+		"public.pem":      public("key"),
+		"ec.public.pem":   public("ec"),
+		"certificate.pem": bytes.ReplaceAll(public("key"), []byte("PUBLIC KEY"), []byte("CERTIFICATE")),
 		"truncated.pem":   pkcs1("key")[:800],
 		"text.pem":        []byte("this is no key at all\n"),
 		"empty.pem":       nil,

@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -21,7 +23,8 @@ import (
 //	server tls                                 another server, over https, with its CA in ca.pem
 //	server status CODE [TIMES [RETRY-AFTER]]   server redirect URL   server life DURATION
 //	server skew DURATION    server remove CLIENT   server again CLIENT KEY   server token VALUE   server delay DURATION
-//	server api CODE         server api hang
+//	server register CLIENT FILE                as Iris does, with the public key in a PEM file
+//	server api CODE         server api hang    server expires DURATION, the client of KEY, from now
 //	server exchanges N      server refusals N      server requests N
 func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 	server := theWorld(ts).server
@@ -113,6 +116,10 @@ func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 			key = known.(crypto.Signer).Public()
 		}
 		server.Add(sfapitest.Client{ID: arg(1), Key: key, User: "bob"})
+	case "register":
+		server.Add(sfapitest.Client{ID: arg(1), Key: publicIn(ts, arg(2)), User: "alice", Expires: time.Now().Add(48 * time.Hour)})
+	case "expires":
+		server.Add(sfapitest.Client{ID: clientID, Key: theKeys()["key"].(crypto.Signer).Public(), User: "alice", Expires: time.Now().Add(duration())})
 	case "exchanges":
 		expect("exchanges", server.Exchanges())
 	case "refusals":
@@ -122,6 +129,17 @@ func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("server %s: unknown", arg(0))
 	}
+}
+
+// publicIn reads a public key as PEM.
+func publicIn(ts *testscript.TestScript, name string) crypto.PublicKey {
+	block, rest := pem.Decode([]byte(ts.ReadFile(name)))
+	if block == nil || block.Type != "PUBLIC KEY" || len(rest) != 0 {
+		ts.Fatalf("%s is not one public key in PEM", name)
+	}
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	ts.Check(err)
+	return key
 }
 
 // useTLS gives a script a server over https in place of the one that it has.

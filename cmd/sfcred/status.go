@@ -44,6 +44,9 @@ func (p *program) status(c *cli.Context) error {
 	line("API", "%s", cmp.Or(profile.APIURL, "none"))
 	line("hosts", "%s", cmp.Or(strings.Join(profile.Hosts, ", "), "none, so helpers get no token"))
 	line("key", "%s", p.keyWords(ctx, profile))
+	if pending := profile.Pending; pending != nil {
+		line("pending key", "%s, %s", storeWords(&helper.Profile{Store: pending.Store}), pending.Fingerprint)
+	}
 	line("token", "%s", p.tokenWords(profile))
 	if path, err := p.configPath(); err == nil {
 		line("config", "%s", path)
@@ -68,7 +71,12 @@ func (p *program) keyWords(ctx context.Context, profile *chosen) string {
 			where = "in " + p.env.privateKeyFile
 		}
 	}
-	signer, err := profile.open(ctx)
+	signer, err := p.stores().Signer(ctx, profile.Ref())
+	if err != nil {
+		if signer, err = profile.open(ctx); err == nil && profile.Store != "" {
+			where += " and, unlocked, in the ssh-agent"
+		}
+	}
 	if errors.Is(err, keychain.ErrLocked) && profile.Store == keychain.StoreFile {
 		return fmt.Sprintf("%s, %s", where, profile.Fingerprint)
 	}

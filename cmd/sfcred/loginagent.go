@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"sfcred/keychain"
+	"sfcred/keychain/jose"
+)
+
+// agentKey finds the key in the ssh-agent: the one that --key names, or the
+// only one that can be used.
+func (l *loginRun) agentKey() (*loginKey, error) {
+	if err := l.clientID(""); err != nil {
+		return nil, err
+	}
+	ctx, cancel := l.deadline(l.ctx)
+	defer cancel()
+	fingerprint, err := l.agentFingerprint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	open := func(ctx context.Context) (crypto.MessageSigner, error) {
+		return l.stores.Signer(ctx, keychain.Ref{Store: keychain.StoreAgent, Fingerprint: fingerprint})
+	}
+	signer, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &l.profile
+	p.Fingerprint, p.KID = fingerprint, ""
+	fit := slices.DeleteFunc(jose.Algorithms(signer.Public()), func(alg string) bool { return !keychain.AgentSigns(alg) })
+	if alg := l.c.String("alg"); alg != "" && !keychain.AgentSigns(alg) {
+		return nil, &usageError{text: fmt.Sprintf("--alg %s: an ssh-agent does not sign so; what fits the key is %s", alg, strings.Join(fit, ", "))}
+	}
+	if err := l.checkAlg(fit); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(fit, p.Alg) {
+		p.Alg = fit[0]
+	}
+	return &loginKey{open: open}, nil
+}
+
+// agentFingerprint names the agent's key.
+func (l *loginRun) agentFingerprint(ctx context.Context) (string, error) {
+	if name := l.c.String("key"); name != "" {
+		return l.namedFingerprint(name)
+	}
+	keys, err := l.stores.AgentKeys(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(keys) == 1 {
+		return keys[0].Fingerprint, nil
+	}
+	if len(keys) == 0 {
+		return "", &keychain.Error{Store: keychain.StoreAgent, Reason: "the ssh-agent has no key that can be used", Err: keychain.ErrNotFound}
+	}
+	several := &usageError{text: fmt.Sprintf("the ssh-agent has %d keys that can be used; which one is meant?", len(keys))}
+	for _, k := range keys {
+		several.hints = append(several.hints, strings.TrimSpace(l.again("--key", k.Fingerprint)+"   # "+k.Comment))
+	}
+	return "", several
+}
+
+// namedFingerprint reads what --key says of an agent's key: its fingerprint, or
+// the file of its public half.
+func (l *loginRun) namedFingerprint(name string) (string, error) {
+	if strings.HasPrefix(name, "SHA256:") {
+		return name, nil
+	}
+	text, from, err := l.keyText()
+	if err != nil {
+		return "", err
+	}
+	public, err := jose.ParsePublic(text)
+	if err != nil {
+		return "", &usageError{text: fmt.Sprintf("%s: %v; in store ssh-agent a key is named by its public half", from, err), hints: l.publicHints(name)}
+	}
+	return jose.Fingerprint(public)
+}
+
+// publicHints names the public half that lies beside a private key.
+func (l *loginRun) publicHints(name string) []string {
+	if _, err := os.Stat(name + ".pub"); err != nil {
+		return []string{"ssh-add -l"}
+	}
+	return []string{l.again("--key", name+".pub")}
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+
+	"sfcred/helper"
+	"sfcred/keychain"
+	"sfcred/keychain/jose"
+)
+
+// swaps says that the login is to use a key that the profile has: the one in
+// use, or one that waits for its client.
+func (l *loginRun) swaps() bool {
+	if l.old == nil {
+		return false
+	}
+	waits := l.old.Pending != nil && !l.brings("key", "store", "command") && (l.brings("client-id") || !l.old.HasKey())
+	return waits || l.onlyID()
+}
+
+// swap gives the profile another client ID, and the pending key, if that works
+// with it, or else leaves it the key in use.
+func (l *loginRun) swap() error {
+	if l.profile.ClientID == "" {
+		if err := l.clientID(""); err != nil {
+			return err
+		}
+	}
+	if err := l.checkProfile(); err != nil {
+		return err
+	}
+	var pending error
+	if l.old.Pending != nil {
+		if pending = l.promote(); pending == nil || !l.mayGoOn(pending) {
+			return pending
+		}
+	}
+	err := l.keepKey()
+	if err != nil && pending != nil {
+		return fmt.Errorf("the pending key: %v; the key in use: %w", pending, err)
+	}
+	return err
+}
+
+// mayGoOn says whether the key in use is to be tried after the pending one has
+// failed: where that is another client's, or gone. Anything else may pass.
+func (l *loginRun) mayGoOn(err error) bool {
+	var refused *helper.RefusedError
+	gone := errors.Is(err, keychain.ErrNotFound) || errors.Is(err, keychain.ErrDamaged)
+	return (errors.As(err, &refused) || gone) && l.old.HasKey() && l.onlyID()
+}
+
+// promote has the profile use its pending key, if that works with the client
+// ID; the old key is dropped then, and only then.
+func (l *loginRun) promote() (err error) {
+	pending, before := l.old.Pending, l.profile
+	p := &l.profile
+	p.Store, p.KeyID, p.Fingerprint = pending.Store, pending.KeyID, pending.Fingerprint
+	p.KeyFile, p.Command, p.Shell, p.KID, p.Pending = "", "", false, "", nil
+	if !l.c.IsSet("alg") {
+		p.Alg = pending.Alg
+	}
+	defer func() {
+		if err != nil && !errors.As(err, new(*helper.OrphanError)) {
+			l.profile = before
+		}
+	}()
+	open, err := l.opener()
+	if err != nil {
+		return err
+	}
+	found, err := l.check(open)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := l.deadline(l.ctx)
+	defer cancel()
+	err = l.file.Install(ctx, l.stores, l.name, nil, func(now *helper.Profile) (*helper.Profile, error) {
+		if now == nil || now.Pending == nil || *now.Pending != *pending || now.Ref() != l.old.Ref() {
+			return nil, l.changedMeanwhile()
+		}
+		return p, l.unchanged(now)
+	})
+	return l.installed(err, found)
+}
+
+// keepKey gives the profile another client ID, if the key that it has works
+// with it.
+func (l *loginRun) keepKey() error {
+	open, err := l.opener()
+	if err != nil {
+		return err
+	}
+	found, err := l.check(open)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := l.deadline(l.ctx)
+	defer cancel()
+	err = l.file.Update(ctx, func(config *helper.Config) error {
+		now := config.Profiles[l.name]
+		if now == nil || now.Ref() != l.old.Ref() {
+			return l.changedMeanwhile()
+		}
+		l.profile.Pending = now.Pending
+		config.Profiles[l.name] = &l.profile
+		return l.unchanged(now)
+	})
+	return l.installed(err, found)
+}
+
+// opener opens the key that the profile is to use. A person is asked for its
+// passphrase now, while no deadline runs.
+func (l *loginRun) opener() (opener, error) {
+	l.stores.Passphrase = l.passphraseFromPerson() // another key, another passphrase
+	if err := l.askAhead(l.ctx, l.stores, &l.profile, ""); err != nil {
+		return nil, &profileError{l.name, err}
+	}
+	return func(ctx context.Context) (crypto.MessageSigner, error) {
+		signer, err := openKey(ctx, l.stores, &l.profile)
+		if err != nil {
+			return nil, &profileError{l.name, err}
+		}
+		return signer, l.checkAlg(jose.Algorithms(signer.Public()))
+	}, nil
+}
