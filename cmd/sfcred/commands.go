@@ -28,6 +28,10 @@ func (p *program) commands() []*cli.Command {
 			Usage: "store a client's private key, after an exchange has shown that it works",
 		},
 		{
+			Name: "keygen", Category: "keys", Action: p.keygen, Flags: keygenFlags(),
+			Usage: "make a key for a client to be registered, and print its public half",
+		},
+		{
 			Name: "list", Category: "keys", Action: p.list,
 			Usage: "list the profiles",
 			Flags: []cli.Flag{
