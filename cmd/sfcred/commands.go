@@ -56,6 +56,15 @@ func (p *program) commands() []*cli.Command {
 			},
 		},
 		{
+			Name: "unlock", Category: "keys", Action: p.unlock, ArgsUsage: "[NAME]", Flags: unlockFlags(),
+			Usage: "open a key store, or load the key into the ssh-agent for a while",
+		},
+		{
+			Name: "lock", Category: "keys", Action: p.lock, ArgsUsage: "[NAME]",
+			Usage: "take the key out of the ssh-agent",
+			Flags: []cli.Flag{&cli.BoolFlag{Name: "agent", Usage: "also where the key is in another store than file"}},
+		},
+		{
 			Name: "token", Category: "tokens", Action: p.token,
 			Usage: "print an access token",
 			Flags: append([]cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON, with the expiry"}}, tokenFlags()...),
