@@ -188,7 +188,7 @@ func (l *line) checked() (*line, error) {
 }
 
 // checkArity reads ArgsUsage: a word is an argument, one in brackets may be
-// left out.
+// left out, one with dots may come again.
 func (l *line) checkArity() error {
 	if len(l.subcommands()) > 0 {
 		return &bareError{l.path}
@@ -198,7 +198,7 @@ func (l *line) checkArity() error {
 		return &usageError{fmt.Sprintf("an empty argument for %q", l.words()), []string{l.words("--help")}}
 	}
 	words := strings.Fields(l.command.ArgsUsage)
-	if len(l.args) > len(words) {
+	if len(l.args) > len(words) && !strings.HasSuffix(l.command.ArgsUsage, "...") {
 		return &usageError{fmt.Sprintf("surplus argument %q for %q", l.args[len(words)], l.words()), []string{l.words("--help")}}
 	}
 	if len(l.args) < len(words) && !strings.HasPrefix(words[len(l.args)], "[") {

@@ -28,6 +28,10 @@ func (p *program) commands() []*cli.Command {
 			Usage: "store a client's private key, after an exchange has shown that it works",
 		},
 		{
+			Name: "import", Category: "keys", Action: p.importKeys, ArgsUsage: "[PATH]...", Flags: importFlags(),
+			Usage: "find the keys in files and variables, and log in with those that are chosen",
+		},
+		{
 			Name: "keygen", Category: "keys", Action: p.keygen, Flags: keygenFlags(),
 			Usage: "make a key for a client to be registered, and print its public half",
 		},

@@ -41,6 +41,11 @@ type hintedError struct {
 
 func (e *hintedError) Unwrap() error { return e.error }
 
+// saidError has been told already; what is left of it is its exit code.
+type saidError struct{ error }
+
+func (e *saidError) Unwrap() error { return e.error }
+
 // profileError says which profile an error is about.
 type profileError struct {
 	name string

@@ -18,6 +18,7 @@ package main
 // with control characters in it, reaches a terminal.
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os/signal"
@@ -49,13 +50,22 @@ func (p *program) trace(text string) {
 
 // fail tells a person of an error and gives the exit code that goes with it.
 func (p *program) fail(err error) int {
+	p.tell(err)
+	return exitCode(err)
+}
+
+// tell tells a person of an error, and what to type.
+func (p *program) tell(err error) {
+	var said *saidError
+	if errors.As(err, &said) {
+		return
+	}
 	if text := err.Error(); text != "" {
 		p.say("error", text)
 	}
 	for _, hint := range p.hints(err) {
 		p.say("hint", hint)
 	}
-	return exitCode(err)
 }
 
 // answer writes the whole of a command's answer to standard output.

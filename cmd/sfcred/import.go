@@ -1,0 +1,357 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"sfcred/helper"
+	"sfcred/keychain"
+	"sfcred/keychain/keyfiles"
+)
+
+func importFlags() []cli.Flag {
+	flags := []cli.Flag{
+		&cli.BoolFlag{Name: "all", Usage: "import all that is found, without asking"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "only show what is found"},
+		&cli.BoolFlag{Name: "json", Usage: "print what is found as JSON; import it only with --all"},
+	}
+	// These mean for each key what they mean for login.
+	asForLogin := []string{"store", "site", "token-url", "api-url", "host", "ca-file", "delete-source"}
+	for _, f := range loginFlags() {
+		if slices.Contains(asForLogin, f.Names()[0]) {
+			flags = append(flags, f)
+		}
+	}
+	return flags
+}
+
+// offer is a key that was found, as the profile that it would become.
+type offer struct {
+	keyfiles.Found
+	name string
+	has  string // the profile that has it already, or ""
+}
+
+// importKeys finds the keys that people have lying about, and logs in with
+// those that are chosen.
+func (p *program) importKeys(c *cli.Context) error {
+	if err := checkImportFlags(c); err != nil {
+		return err
+	}
+	file, err := p.configFile()
+	if err != nil {
+		return err
+	}
+	config, err := file.Load()
+	if err != nil {
+		return err
+	}
+	found, problems, err := p.findKeys(c)
+	if err != nil {
+		return err
+	}
+	offers := offersOf(found, config, importName(c))
+	if err := p.nameOffer(offers); err != nil {
+		return err
+	}
+	if c.Bool("dry-run") || c.Bool("json") && !c.Bool("all") {
+		return p.reportOffers(c, offers, problems)
+	}
+	for _, problem := range problems {
+		p.warn(problem.String())
+	}
+	failed := p.importOffers(c, offers)
+	if c.Bool("json") {
+		return errors.Join(p.reportOffers(c, offers, nil), failed)
+	}
+	return failed
+}
+
+func checkImportFlags(c *cli.Context) error {
+	switch store := c.String("store"); {
+	case !slices.Contains([]string{"", keychain.StoreKeychain, keychain.StoreFile, keychain.StorePEM}, store):
+		return &usageError{text: fmt.Sprintf("a found key can go into store keychain, file or pem, not %q", store)}
+	case store == keychain.StorePEM && c.Bool("delete-source"):
+		return &usageError{text: "--delete-source would delete the only copy: in store pem the key stays in its file"}
+	case c.IsSet("site") && c.IsSet("token-url"):
+		return &usageError{text: "--site and --token-url exclude each other: a site is a preset for its own token URL"}
+	}
+	return nil
+}
+
+// findKeys looks in all places, or in those that the command line names.
+func (p *program) findKeys(c *cli.Context) ([]keyfiles.Found, []keyfiles.Problem, error) {
+	ctx, cancel := p.deadline(c.Context)
+	defer cancel()
+	search := keyfiles.Search{Home: p.env.home, Paths: c.Args().Slice(), Lookup: os.Getenv}
+	if dir, err := os.Getwd(); err == nil {
+		search.Dir = dir
+	}
+	return search.Find(ctx)
+}
+
+// importName is what a profile is called first: its site, or its server.
+func importName(c *cli.Context) string {
+	if u, err := helper.ParseURL(c.String("token-url")); err == nil && helper.CheckName(u.Hostname()) == nil {
+		return u.Hostname()
+	}
+	return cmp.Or(c.String("site"), helper.Sites()[0].Name)
+}
+
+// offersOf names each key: after its site, or after its file where that is
+// taken.
+func offersOf(found []keyfiles.Found, config *helper.Config, site string) []offer {
+	taken := map[string]bool{envName: true}
+	for name := range config.Profiles {
+		taken[name] = true
+	}
+	var offers []offer
+	for _, f := range found {
+		o := offer{Found: f, has: profileWith(config, f)}
+		if o.name = o.has; o.has == "" {
+			o.name = freeName(taken, site, nameOfFile(f))
+			taken[o.name] = true
+		}
+		offers = append(offers, o)
+	}
+	return offers
+}
+
+// nameOffer has --profile name the only key that is offered. The variable of
+// that name says which profile is used, not what new ones are called.
+func (p *program) nameOffer(offers []offer) error {
+	if p.profile == "" || p.profile == p.env.profile {
+		return nil
+	}
+	fresh := 0
+	for i := range offers {
+		if offers[i].has == "" {
+			offers[i].name = p.profile
+			fresh++
+		}
+	}
+	if fresh > 1 {
+		return &usageError{text: fmt.Sprintf("--profile %s is one name, and %d keys are found", p.profile, fresh), hints: []string{"sfcred import --dry-run"}}
+	}
+	return nil
+}
+
+// profileWith is the profile that has the key already.
+func profileWith(config *helper.Config, f keyfiles.Found) string {
+	for _, name := range config.Names() {
+		p := config.Profiles[name]
+		client := f.ClientID != "" && p.ClientID == f.ClientID
+		key := f.Fingerprint != "" && p.Fingerprint == f.Fingerprint
+		if key && (client || f.ClientID == "") || client && f.Encrypted {
+			return name
+		}
+	}
+	return ""
+}
+
+// nameOfFile makes a profile's name of a file's or a variable's.
+func nameOfFile(f keyfiles.Found) string {
+	name := cmp.Or(f.Variable, strings.TrimSuffix(filepath.Base(f.Path), filepath.Ext(f.Path)))
+	name = strings.Map(func(r rune) rune {
+		if helper.CheckName("x"+string(r)) != nil {
+			return '-'
+		}
+		return r
+	}, strings.ToLower(name))
+	if name = strings.TrimLeft(name, "._-"); helper.CheckName(name) != nil {
+		return "key"
+	}
+	return name
+}
+
+// freeName is the first of the names that is free, or the last with a number.
+func freeName(taken map[string]bool, names ...string) string {
+	for _, name := range names {
+		if !taken[name] {
+			return name
+		}
+	}
+	for n := 2; ; n++ {
+		if name := fmt.Sprintf("%s-%d", names[len(names)-1], n); !taken[name] {
+			return name
+		}
+	}
+}
+
+// importOffers imports what is chosen, one after the other; one that fails
+// keeps no other back.
+func (p *program) importOffers(c *cli.Context, offers []offer) error {
+	if len(offers) == 0 {
+		p.inform("no key found")
+		return nil
+	}
+	chosen, err := p.chooseOffers(c, offers)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, o := range chosen {
+		err := p.importOne(c, o)
+		if errors.Is(err, errInterrupted) || errors.As(p.caught, new(signalError)) {
+			return err
+		}
+		if err != nil {
+			err = fmt.Errorf("import %s as %q: %w", o.place(), o.name, err)
+			p.tell(err)
+			failed = cmp.Or[error](failed, &saidError{err})
+		}
+	}
+	return failed
+}
+
+// chooseOffers asks which keys are wanted.
+func (p *program) chooseOffers(c *cli.Context, offers []offer) ([]offer, error) {
+	var fresh []offer
+	for _, o := range offers {
+		if o.has != "" {
+			p.inform("%s: profile %q has it already", o.place(), o.has)
+			continue
+		}
+		fresh = append(fresh, o)
+	}
+	if c.Bool("all") || len(fresh) == 0 {
+		return fresh, nil
+	}
+	tty, err := openTerminal()
+	if err != nil {
+		return nil, &usageError{"which keys to import is not said, and there is no terminal to ask on", []string{"sfcred import --dry-run", "sfcred import --all"}}
+	}
+	defer tty.close()
+	var chosen []offer
+	for _, o := range fresh {
+		for _, warning := range o.Warnings {
+			p.warn(o.place() + ": " + warning)
+		}
+		yes, err := tty.confirm(c.Context, fmt.Sprintf("import %s as profile %q?", o.Found, o.name))
+		if err != nil {
+			return nil, err
+		}
+		if yes {
+			chosen = append(chosen, o)
+		}
+	}
+	return chosen, nil
+}
+
+// importOne is a login with a key that was found.
+func (p *program) importOne(c *cli.Context, o offer) error {
+	own := *p
+	own.profile = o.name
+	told := &foundFlags{Context: c, own: map[string]string{"key": o.Path}}
+	if o.ClientID != "" {
+		told.own["client-id"] = o.ClientID
+	}
+	l := &loginRun{program: &own, c: told, ctx: c.Context}
+	if o.Variable != "" {
+		told.own["key"], own.stdin, l.from = "-", bytes.NewReader(o.Text()), o.Variable
+	}
+	err := l.run()
+	p.caught = cmp.Or(p.caught, own.caught)
+	if err == nil && o.Variable != "" && c.Bool("delete-source") {
+		p.warn("the variable " + o.Variable + " still holds the key")
+		p.say("hint", "unset "+o.Variable)
+	}
+	return err
+}
+
+// foundFlags are what a login is told for a key that was found: the flags of
+// import, and where the key is.
+type foundFlags struct {
+	*cli.Context
+	own map[string]string
+}
+
+func (f *foundFlags) IsSet(name string) bool { return f.own[name] != "" || f.Context.IsSet(name) }
+
+func (f *foundFlags) String(name string) string { return cmp.Or(f.own[name], f.Context.String(name)) }
+
+func (f *foundFlags) Bool(name string) bool {
+	return f.Context.Bool(name) && !(name == "delete-source" && f.own["key"] == "-")
+}
+
+// place is where the key was found, for people.
+func (o offer) place() string { return cmp.Or(o.Variable, shellWord(o.Path)) }
+
+// reported is the shape of import --json.
+type reported struct {
+	Name     string   `json:"name"`
+	ClientID string   `json:"client_id"`
+	Path     string   `json:"path"`
+	Type     string   `json:"type"`
+	Bits     int      `json:"bits"`
+	Mode     string   `json:"mode"`
+	Warnings []string `json:"warnings"`
+	Variable string   `json:"variable"`
+	Profile  *string  `json:"profile"` // that has it already
+}
+
+// reportOffers shows what was found.
+func (p *program) reportOffers(c *cli.Context, offers []offer, problems []keyfiles.Problem) error {
+	if c.Bool("json") {
+		all := make([]reported, 0, len(offers))
+		for _, o := range offers {
+			r := reported{o.name, o.ClientID, o.Path, o.Type, o.Bits, o.mode(), nonNil(o.Warnings), o.Variable, nil}
+			if o.has != "" {
+				r.Profile = &o.has
+			}
+			all = append(all, r)
+		}
+		for _, problem := range problems {
+			p.warn(problem.String())
+		}
+		return p.answerJSON(all)
+	}
+	var b strings.Builder
+	if len(offers) > 0 {
+		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "PROFILE\tCLIENT\tKEY\tMODE\tFROM")
+		for _, o := range offers {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", o.name, cmp.Or(o.ClientID, "-"), o.kind(), cmp.Or(o.mode(), "-"), oneLine(o.place()))
+		}
+		w.Flush()
+	} else {
+		p.inform("no key found")
+	}
+	for _, o := range offers {
+		if o.has != "" {
+			fmt.Fprintf(&b, "%s: profile %q has it already\n", oneLine(o.place()), o.has)
+		}
+		for _, warning := range o.Warnings {
+			fmt.Fprintf(&b, "%s: %s\n", oneLine(o.place()), oneLine(warning))
+		}
+	}
+	for _, problem := range problems {
+		fmt.Fprintf(&b, "%s\n", oneLine(problem.String()))
+	}
+	return p.answer(b.String())
+}
+
+// kind is what the key is.
+func (o offer) kind() string {
+	if o.Encrypted {
+		return "encrypted"
+	}
+	return fmt.Sprintf("%s %d", o.Type, o.Bits)
+}
+
+// mode is the file's, or "" where there is none.
+func (o offer) mode() string {
+	if o.Mode == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%04o", o.Mode)
+}
