@@ -2,7 +2,12 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"time"
+
+	"golang.org/x/term"
+
+	"sfcred/helper"
 )
 
 // parseExpiry reads a time, a date (its end, in UTC) or a duration from now.
@@ -25,6 +30,22 @@ func parseExpiry(text string, now time.Time) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%q is in the past", text)
 	}
 	return at.UTC().Truncate(time.Second), nil
+}
+
+// remind tells a person, once a day, that the client is about to expire.
+func (p *program) remind(profile *chosen) {
+	if f, ok := p.stderr.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		return
+	}
+	known := p.learnt(&profile.Profile)
+	if known.Expires.IsZero() {
+		known = helper.Learnt{Expires: profile.Expires}
+	}
+	if !known.EndsSoon(time.Now()) || !p.source(profile.Profile, nil).ReminderDue() {
+		return
+	}
+	p.warn(fmt.Sprintf("profile %q: the client expires %s", profile.name, expiryWords(&known.Expires, "")))
+	p.say("hint", fmt.Sprintf("sfcred keygen --profile %s", profile.name))
 }
 
 func firstTime(times ...time.Time) time.Time {

@@ -51,6 +51,9 @@ func (p *program) askedToken(c *cli.Context) (*chosen, helper.Token, error) {
 		}
 	}
 	t, err := p.tokenOf(c.Context, profile, want)
+	if err == nil && t.Obtained.After(p.began) { // a warm answer has no time for it
+		p.remind(profile)
+	}
 	return profile, t, err
 }
 
