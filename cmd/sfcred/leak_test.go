@@ -102,6 +102,11 @@ func newLeakWorld(t *testing.T) *leakWorld {
 	}
 	t.Cleanup(bus.Close)
 	w.bus = bus
+	agent, stop, err := startAgent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
 	key := theKeys()["key"].(*rsa.PrivateKey)
 	w.secrets.addKey(key)
 	w.secrets.addKey(theKeys()["other"].(*rsa.PrivateKey))
@@ -119,7 +124,7 @@ func newLeakWorld(t *testing.T) *leakWorld {
 	w.write("keys/wrong", "wrong passphrase\n")
 	w.env = append(os.Environ(),
 		"HOME="+filepath.Join(w.dir, "home"), "XDG_RUNTIME_DIR="+filepath.Join(w.dir, "run"), "TMPDIR="+filepath.Join(w.dir, "tmp"),
-		"XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "DBUS_SESSION_BUS_ADDRESS="+bus.Address(),
+		"XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "DBUS_SESSION_BUS_ADDRESS="+bus.Address(), "SSH_AUTH_SOCK="+agent.socket,
 		"SFCRED_TIMEOUT=60s", "KUBECTL_MINOR=30", "KUBECONFIG="+filepath.Join(w.dir, "kubeconfig"), "KUBECTL_LOG="+filepath.Join(w.dir, "kubectl.log"))
 	return w
 }
@@ -284,8 +289,46 @@ func (w *leakWorld) everyCommand(env []string) {
 	} {
 		w.run(env, append([]string{"--verbose", "--profile", "pem"}, strings.Fields(line)...)...)
 	}
+	w.newKeys()
 	w.run(nil, "--verbose", "token", "--force", "-p", "chain")
 	w.sweep()
+}
+
+// newKeys makes, finds and moves keys.
+func (w *leakWorld) newKeys() {
+	w.t.Helper()
+	made := func(args ...string) {
+		if _, failed := w.run(nil, append([]string{"--verbose"}, args...)...); failed {
+			w.t.Errorf("sfcred %q failed", args)
+		}
+	}
+	made("keygen", "--profile", "made")
+	for _, text := range w.bus.Entries() { // the new one is among them
+		for part := range strings.SplitSeq(text, ":") {
+			w.secrets.add("a stored key", part)
+		}
+	}
+	made("keygen", "--profile", "made", "--show")
+	made("keygen", "--profile", "made", "--show", "--jwk")
+	made("keygen", "--profile", "made", "--show", "--out", filepath.Join(w.dir, "made.pem"))
+	w.run(nil, "--verbose", "login", "--profile", "made", "--client-id", "nosuch", "--token-url", w.server.TokenURL)
+	made("remove", "--yes", "made")
+	made("unlock", "--agent", "-p", "pem")
+	made("lock", "--agent", "-p", "pem")
+	made("unlock", "--agent", "-p", "chain")
+	made("login", "--profile", "agent", "--store", "ssh-agent", "--client-id", clientID, "--token-url", w.server.TokenURL)
+	made("token", "-p", "agent", "--force")
+	made("lock", "--agent", "-p", "chain")
+	w.run(nil, "--verbose", "token", "-p", "agent", "--force")
+	made("login", "--profile", "printed", "--command", "cat key.pem", "--token-url", w.server.TokenURL)
+	made("token", "-p", "printed", "--force")
+	w.run(nil, "--verbose", "login", "--profile", "new", "--command", "cat truncated.pem", "--token-url", w.server.TokenURL)
+	key := w.read("keys/key-only.pem")
+	for _, line := range []string{"import --dry-run", "import --json", "import --all --store pem", "import --all --dry-run key.pem truncated.pem line.pem small.pem"} {
+		w.run([]string{"SFAPI_SECRET=" + key, "SFAPI_CLIENT_ID=x"}, append([]string{"--verbose"}, strings.Fields(line)...)...)
+	}
+	w.damage()
+	made("import", "--all", "--store", "keychain", "--token-url", w.server.TokenURL, "other.pem")
 }
 
 // failures are the ways that things go wrong.
