@@ -332,14 +332,17 @@ func realLocked(u *keyringUser) {
 	in, end = u.session(locked)
 	in.answers("token") // the login's, out of the cache
 	began := time.Now()
-	in.fails(exitStore, `^sfcred: error: profile "test": the keychain is locked\n$`, "token", "--force")
+	in.fails(exitStore, `^sfcred: error: profile "test": the keychain is locked\nsfcred: hint: sfcred unlock test\n$`, "token", "--force")
 	if took := time.Since(began); took > 4*time.Second { // the deadline is 8 s
 		u.Errorf("it took %v to see that the keychain is locked", took)
 	}
-	in.fails(exitStore, `^sfcred: error: profile "test": the keychain is locked\n$`, "assertion")
+	in.fails(exitStore, `^sfcred: error: profile "test": the keychain is locked\nsfcred: hint: sfcred unlock test\n$`, "assertion")
+	// Nobody can be asked without a display.
+	in.fails(exitStore, `^sfcred: error: profile "test": the keychain stayed locked: .*\nsfcred: hint: sfcred unlock test\n$`, "unlock")
 	end()
 
 	in, _ = u.session(unlocked)
+	in.answers("unlock")
 	in.answers("token", "--force")
 	in.wantEntries("test")
 }

@@ -241,8 +241,10 @@ func writeKeys(dir string, keys map[string]any) error {
 }
 
 // keyLine is the key in one line, its line ends written out.
-func keyLine() string {
-	der := x509.MarshalPKCS1PrivateKey(theKeys()["key"].(*rsa.PrivateKey))
+func keyLine() string { return keyLineOf(theKeys()["key"].(*rsa.PrivateKey)) }
+
+func keyLineOf(key *rsa.PrivateKey) string {
+	der := x509.MarshalPKCS1PrivateKey(key)
 	return strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der})), "\n", `\n`)
 }
 
