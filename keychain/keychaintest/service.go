@@ -127,6 +127,18 @@ func (s *Service) Entries() map[string]string {
 	return secrets
 }
 
+// SetEntries has the service hold these secrets of users, which a client has
+// filed under the name of, and no others.
+func (s *Service) SetEntries(of string, secrets map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entries = nil
+	for user, text := range secrets {
+		attributes := map[string]string{"username": user, "service": of}
+		s.entries = append(s.entries, &entry{s.newPath("collection/login"), attributes, secret{Value: []byte(text), ContentType: "text/plain; charset=utf8"}})
+	}
+}
+
 // FailBefore breaks the connection of the client that makes the n-th call from
 // now, of the bus or of the service, before the call has an effect. The next
 // call is the first; 0 takes it back.

@@ -254,6 +254,26 @@ func TestReplaceKeepsThePath(t *testing.T) {
 	}
 }
 
+// A client finds what was put there without it, and nothing else.
+func TestSetEntries(t *testing.T) {
+	s := start(t)
+	conn := connect(t, s)
+	session := openSession(t, conn)
+	create(t, conn, createArgs(session, "alice", "one", true))
+	want := map[string]string{"bob": "two", "carol": "three"}
+	s.SetEntries("test", want)
+	wantEntries(t, s, want)
+	found := search(t, conn, map[string]string{"username": "bob", "service": "test"})
+	if len(found) != 1 {
+		t.Fatalf("got %q, want one entry", found)
+	}
+	var got secret
+	call(t, conn, found[0], item+"GetSecret", []any{session}, &got)
+	if string(got.Value) != "two" || got.Session != session {
+		t.Errorf("got %q, want the secret that was put, for this session", got)
+	}
+}
+
 func TestLock(t *testing.T) {
 	s := start(t)
 	conn := connect(t, s)
