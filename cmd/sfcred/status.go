@@ -19,6 +19,7 @@ import (
 func (p *program) status(c *cli.Context) error {
 	profile, err := p.named(c.Args().First())
 	if err != nil {
+		p.tellOrphans()
 		return err
 	}
 	ctx, cancel := p.deadline(c.Context)
@@ -60,6 +61,19 @@ func (p *program) status(c *cli.Context) error {
 		line("orphaned keys", "%d, to be removed with: sfcred remove --orphans", len(orphans))
 	}
 	return p.answer(b.String())
+}
+
+// tellOrphans tells of orphans where there is no profile to show them with: the
+// command that left them behind may have been about the only one.
+func (p *program) tellOrphans() {
+	config, err := p.loadConfig()
+	if err != nil {
+		return // which is what the command fails with
+	}
+	if orphans := config.Orphans(); len(orphans) > 0 {
+		p.warn(fmt.Sprintf("orphaned keys: %d", len(orphans)))
+		p.say("hint", "sfcred remove --orphans")
+	}
 }
 
 // keyWords says where the key is and whether it can be used now.
