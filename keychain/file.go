@@ -131,6 +131,10 @@ func (s *Stores) deleteFile(id string) error {
 	if err != nil {
 		return err
 	}
+	// A writer that was killed may have got no further than this.
+	if err := disk.RemoveLeft(path); err != nil {
+		return err
+	}
 	err = os.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fileError(ErrNotFound, "there is no key file %q", path)

@@ -147,6 +147,33 @@ func TestFileDamaged(t *testing.T) {
 	}
 }
 
+// A key that a killed writer had begun to write goes with its id; those of others
+// stay.
+func TestFileDeleteLeavesNothing(t *testing.T) {
+	s := fileStores(t)
+	ref, path := putKey(t, s)
+	other, otherPath := putKey(t, s)
+	for _, p := range []string{path, otherPath} {
+		if err := os.WriteFile(filepath.Join(s.Dir, ".tmp-"+filepath.Base(p)+"123456"), []byte("age-encryption.org"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Delete(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(s.Dir); err != nil || len(left) != 2 {
+		t.Errorf("got %v, %v, want the other key's two files", left, err)
+	}
+	// Where it got no further than that.
+	if err := os.Remove(otherPath); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, s.Delete(t.Context(), other), ErrNotFound, otherPath)
+	if left, err := os.ReadDir(s.Dir); err != nil || len(left) != 0 {
+		t.Errorf("got %v, %v, want no file left", left, err)
+	}
+}
+
 // toX25519 returns an age file for a key pair: no passphrase opens it.
 func toX25519(t *testing.T) string {
 	t.Helper()

@@ -10,9 +10,6 @@ import (
 	"path/filepath"
 )
 
-// tempPrefix begins the names of files that are being written.
-const tempPrefix = ".tmp-"
-
 // Dir is a private directory for small files that may be lost, such as cached
 // tokens. Names are plain file names in it. A Dir may be used by several
 // goroutines, and the directory by several processes.

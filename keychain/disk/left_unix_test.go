@@ -1,0 +1,74 @@
+//go:build unix
+
+package disk_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"sfcred/keychain/disk"
+)
+
+// What killed writers of a file have left goes, and nothing else.
+func TestRemoveLeft(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.toml")
+	want := []string{
+		".tmp-config.toml",         // no random end
+		".tmp-config.toml.lock123", // another file's
+		".tmp-config.toml12x",
+		".tmp-config.toml8", // a directory
+		".tmp-config.toml9", // a link
+		".tmp-state.json123",
+		"config.toml123",
+	}
+	if err := os.Mkdir(filepath.Join(dir, ".tmp-config.toml8"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("config.toml123", filepath.Join(dir, ".tmp-config.toml9")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append([]string{".tmp-config.toml123", ".tmp-config.toml4"}, want...) {
+		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			f.Close()
+		} else if !errors.Is(err, fs.ErrExist) {
+			t.Fatal(err)
+		}
+	}
+	if err := disk.RemoveLeft(path); err != nil {
+		t.Error(err)
+	}
+	slices.Sort(want)
+	if got := names(t, dir); !slices.Equal(got, want) {
+		t.Errorf("got files %q, want %q", got, want)
+	}
+	if err := disk.RemoveLeft(filepath.Join(dir, "missing", "file")); err != nil {
+		t.Errorf("no directory: got %v, want nil", err)
+	}
+}
+
+// What somebody else has planted is theirs.
+func TestLeftOfOthersStays(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make another's file")
+	}
+	dir := t.TempDir()
+	left := filepath.Join(dir, ".tmp-file1")
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(left, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	if err := disk.RemoveLeft(filepath.Join(dir, "file")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(left); err != nil {
+		t.Errorf("got %v, want nobody's file untouched", err)
+	}
+}
