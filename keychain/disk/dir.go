@@ -90,7 +90,8 @@ func (d *Dir) ReadFile(name string, limit int64) ([]byte, error) {
 
 // WriteFile puts data in place as name, as a whole and with mode 0600; a link
 // at name is replaced, not followed. It does not wait for the disk, for what
-// is here may be lost. On an error the old file stands.
+// is here may be lost. On an error the old file stands. What killed writers
+// have left is removed when it is an hour old.
 func (d *Dir) WriteFile(name string, data []byte) error {
 	temp := tempPrefix + rand.Text()
 	err := d.create(temp, data)
@@ -101,6 +102,7 @@ func (d *Dir) WriteFile(name string, data []byte) error {
 		_ = d.root.Remove(temp)
 		return fmt.Errorf("write %q: %w", d.join(name), err)
 	}
+	d.removeLeft()
 	return nil
 }
 

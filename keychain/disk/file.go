@@ -14,7 +14,8 @@ import (
 // WriteFile puts data in place at path as a whole, with mode 0600, and makes
 // missing parent directories with mode 0700. A symlink at path is followed and
 // its target replaced, since people link their dotfiles. Data and names are on
-// the disk when it returns. On an error the old file stands as it was.
+// the disk when it returns. On an error the old file stands as it was. What
+// killed writers of this file have left is removed when it is an hour old.
 func WriteFile(path string, data []byte) error {
 	target, err := followLinks(path)
 	if err != nil {
@@ -31,6 +32,7 @@ func WriteFile(path string, data []byte) error {
 		return fmt.Errorf("write %q: %w", path, unnamed(err))
 	}
 	syncDir(dir)
+	_ = removeLeft(target, stale)
 	return nil
 }
 

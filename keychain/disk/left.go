@@ -6,15 +6,22 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // tempPrefix begins the names of files that are being written.
 const tempPrefix = ".tmp-"
 
+// stale is the age at which a file that is being written no longer is: whoever
+// did was killed. No write takes a minute.
+const stale = time.Hour
+
 // RemoveLeft removes what killed writers of the file at path have left beside
-// it: the user's own files that were to become it. The caller knows that none
-// is at work.
-func RemoveLeft(path string) error {
+// it: the user's own files that were to become it, however young they are. The
+// caller knows that none is at work.
+func RemoveLeft(path string) error { return removeLeft(path, 0) }
+
+func removeLeft(path string, age time.Duration) error {
 	dir, base := filepath.Dir(path), filepath.Base(path)
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -26,14 +33,34 @@ func RemoveLeft(path string) error {
 		if !ok || digits == "" || strings.Trim(digits, "0123456789") != "" {
 			continue
 		}
-		if info, infoErr := e.Info(); infoErr == nil && isLeft(info) {
+		if info, infoErr := e.Info(); infoErr == nil && isLeft(info, age) {
 			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
 		}
 	}
 	return err
 }
 
-// isLeft says whether a file is the user's own, as writers make it.
-func isLeft(info fs.FileInfo) bool {
-	return info.Mode().IsRegular() && judge(info, false, 0o077) == ""
+// removeLeft is for the directory, whose temporary files do not tell what they
+// were to become. That it cannot does no harm.
+func (d *Dir) removeLeft() {
+	self, err := d.root.Open(".")
+	if err != nil {
+		return
+	}
+	defer self.Close()
+	entries, _ := self.ReadDir(-1)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), tempPrefix) {
+			continue
+		}
+		if info, err := d.root.Lstat(e.Name()); err == nil && isLeft(info, stale) {
+			_ = d.root.Remove(e.Name())
+		}
+	}
+}
+
+// isLeft says whether a file is the user's own, as writers make it, and of an
+// age.
+func isLeft(info fs.FileInfo, age time.Duration) bool {
+	return info.Mode().IsRegular() && judge(info, false, 0o077) == "" && time.Since(info.ModTime()) >= age
 }

@@ -9,9 +9,42 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"sfcred/keychain/disk"
 )
+
+// Once it is surely no living writer's, it goes with the next write.
+func TestWritersRemoveLeft(t *testing.T) {
+	dir, path := openDir(t)
+	plant := func(age time.Duration, files ...string) {
+		for _, name := range files {
+			file := filepath.Join(path, name)
+			if err := os.WriteFile(file, []byte("half"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(file, time.Time{}, time.Now().Add(-age)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	plant(2*time.Hour, ".tmp-config1", ".tmp-other2", "a.token", "b.lock")
+	plant(time.Minute, ".tmp-config3", ".tmp-ABC")
+	if err := disk.WriteFile(filepath.Join(path, "config"), nil); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{".tmp-ABC", ".tmp-config3", ".tmp-other2", "a.token", "b.lock", "config"}
+	if got := names(t, path); !slices.Equal(got, want) {
+		t.Errorf("WriteFile: got files %q, want %q", got, want)
+	}
+	if err := dir.WriteFile("config", nil); err != nil {
+		t.Fatal(err)
+	}
+	want = slices.DeleteFunc(want, func(name string) bool { return name == ".tmp-other2" })
+	if got := names(t, path); !slices.Equal(got, want) {
+		t.Errorf("Dir.WriteFile: got files %q, want %q", got, want)
+	}
+}
 
 // What killed writers of a file have left goes, and nothing else.
 func TestRemoveLeft(t *testing.T) {
