@@ -28,7 +28,7 @@ func (p *program) hints(err error) []string {
 	case errors.As(err, new(*helper.OrphanError)):
 		return []string{"sfcred remove --orphans"}
 	case errors.As(err, &store):
-		return storeHints(store, err)
+		return p.storeHints(store, err)
 	case errors.Is(err, jose.ErrEncrypted):
 		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
 	}
@@ -112,7 +112,7 @@ func serverHints(err error) []string {
 
 // storeHints says how to get at a key, by the kind of what went wrong; whole is
 // the error that it is part of.
-func storeHints(err *keychain.Error, whole error) []string {
+func (p *program) storeHints(err *keychain.Error, whole error) []string {
 	var unsafe *disk.UnsafeError
 	var of *profileError
 	switch {
@@ -122,6 +122,8 @@ func storeHints(err *keychain.Error, whole error) []string {
 		return lockedHints(err, whole)
 	case errors.Is(err, keychain.ErrTimeout):
 		return []string{"export SFCRED_TIMEOUT=60s"}
+	case err.Store == keychain.StoreAgent && p.env.agent == "":
+		return []string{`eval "$(ssh-agent -s)"`}
 	case err.Store == keychain.StoreAgent:
 		return []string{"ssh-add -l"}
 	case !errors.As(whole, &of) || of.name == envName: // its variables are the user's own

@@ -39,10 +39,14 @@ func (l *loginRun) swap() error {
 		}
 	}
 	err := l.keepKey()
-	if err != nil && pending != nil {
-		return fmt.Errorf("the pending key: %v; the key in use: %w", pending, err)
+	var refused *helper.RefusedError
+	switch {
+	case err == nil || pending == nil:
+		return err
+	case errors.As(pending, &refused) && errors.As(err, &refused): // in the same words
+		return fmt.Errorf("neither the pending key nor the one in use worked: %w", err)
 	}
-	return err
+	return fmt.Errorf("the pending key: %v; the key in use: %w", pending, err)
 }
 
 // mayGoOn says whether the key in use is to be tried after the pending one has
