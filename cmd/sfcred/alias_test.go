@@ -13,6 +13,12 @@ func TestAliasOf(t *testing.T) {
 		{"/opt/bin/sfcred-kubectl", "kubectl"},
 		{"sfcred-kubectl.exe", "kubectl"},
 		{"sfcred-nosuch", ""},
+		{"sfcred-token", ""},
+		{"sfcred-go", "go"},
+		{"sfcred-git", "git"},
+		{"git-credential-sfcred", "git"},
+		{"git-credential-other", ""},
+		{"terraform-credentials-sfcred", "terraform"},
 	}
 	upper := ""
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
@@ -22,7 +28,7 @@ func TestAliasOf(t *testing.T) {
 		tests = append(tests, struct{ arg0, want string }{name, upper})
 	}
 	for _, tt := range tests {
-		if got := aliasOf(tt.arg0); got != tt.want {
+		if got := aliasOf(new(program).app(), tt.arg0); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.arg0, got, tt.want)
 		}
 	}

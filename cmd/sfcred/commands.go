@@ -87,14 +87,8 @@ func (p *program) commands() []*cli.Command {
 		},
 		{
 			Name: "helper", Category: "helpers",
-			Usage: "speak a tool's own protocol",
-			Subcommands: []*cli.Command{
-				{
-					Name: "kubectl", Action: p.helperKubectl,
-					Usage: "answer kubectl's exec credential protocol",
-					Flags: []cli.Flag{minTTLFlag()},
-				},
-			},
+			Usage:       "speak a tool's own protocol",
+			Subcommands: p.helperCommands(),
 		},
 		{
 			Name: "setup", Category: "helpers",

@@ -46,7 +46,7 @@ func newProgram(began time.Time) *program {
 func (p *program) run(ctx context.Context, args []string) int {
 	app := p.app()
 	words := args[1:]
-	if p.alias = aliasOf(args[0]); p.alias != "" {
+	if p.alias = aliasOf(app, args[0]); p.alias != "" {
 		words = append([]string{"helper", p.alias}, words...)
 	}
 	l, err := parseLine(app, words)
@@ -80,13 +80,19 @@ func (p *program) do(ctx context.Context, l *line) error {
 
 // aliasOf is the helper that a binary of that name is and nothing else, for
 // tools that cannot pass arguments and for allow-lists that name a path.
-func aliasOf(arg0 string) string {
+func aliasOf(app *cli.App, arg0 string) string {
 	name := filepath.Base(arg0)
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // where the same file answers to any case
 		name = strings.ToLower(name)
 	}
 	name = strings.TrimSuffix(name, ".exe")
-	if tool, ok := strings.CutPrefix(name, "sfcred-"); ok && tool == "kubectl" {
+	switch name { // by these git and Terraform find theirs
+	case "git-credential-sfcred":
+		return "git"
+	case "terraform-credentials-sfcred":
+		return "terraform"
+	}
+	if tool, ok := strings.CutPrefix(name, "sfcred-"); ok && isHelper(app, tool) {
 		return tool
 	}
 	return ""

@@ -38,10 +38,15 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"sfcred":         sfcred,
 		"sfcred-kubectl": sfcred,
-		"kubectl":        fakeKubectl,
-		"person":         person,
-		"fulldisk":       fullDisk,
-		"redirect":       redirect,
+		"sfcred-cargo":   sfcred,
+
+		"git-credential-sfcred":        sfcred,
+		"terraform-credentials-sfcred": sfcred,
+
+		"kubectl":  fakeKubectl,
+		"person":   person,
+		"fulldisk": fullDisk,
+		"redirect": redirect,
 	})
 }
 
