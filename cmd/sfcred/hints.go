@@ -128,6 +128,8 @@ func (p *program) storeHints(err *keychain.Error, whole error) []string {
 		return []string{"ssh-add -l"}
 	case !errors.As(whole, &of) || of.name == envName: // its variables are the user's own
 		return nil
+	case err.Store == keychain.StoreCommand:
+		return []string{fmt.Sprintf("sfcred login --profile %s --client-id CLIENT_ID --command COMMAND", of.name)}
 	case errors.Is(err, keychain.ErrNotFound), errors.Is(err, keychain.ErrDamaged):
 		return []string{fmt.Sprintf("sfcred login --profile %s --replace --client-id CLIENT_ID --key KEY_FILE", of.name)}
 	}

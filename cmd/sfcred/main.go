@@ -40,8 +40,8 @@ func (p *program) untilSignal(ctx context.Context) (_ context.Context, listen, s
 	signals := make(chan os.Signal, 1)
 	ctx, cancel := context.WithCancelCause(ctx)
 	listen = func() {
-		for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
-			if !signal.Ignored(s) { // a shell's background job ignores SIGINT
+		for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+			if !signal.Ignored(s) { // a shell's background job ignores SIGINT, nohup SIGHUP
 				signal.Notify(signals, s)
 			}
 		}
