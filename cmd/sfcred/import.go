@@ -23,9 +23,10 @@ func importFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "all", Usage: "import all that is found, without asking"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "only show what is found"},
 		&cli.BoolFlag{Name: "json", Usage: "print what is found as JSON; import it only with --all"},
+		&cli.StringFlag{Name: "store", Usage: "keep the keys in `STORE`: keychain, file (encrypted) or pem (where they are) [keychain]"},
 	}
 	// These mean for each key what they mean for login.
-	asForLogin := []string{"store", "site", "token-url", "api-url", "host", "ca-file", "delete-source"}
+	asForLogin := []string{"site", "token-url", "api-url", "host", "ca-file", "delete-source"}
 	for _, f := range loginFlags() {
 		if slices.Contains(asForLogin, f.Names()[0]) {
 			flags = append(flags, f)
