@@ -16,6 +16,7 @@ import (
 type Dir struct {
 	root *os.Root
 	path string
+	mode fs.FileMode // of the files; 0: 0600
 }
 
 // OpenDir opens the directory at path and makes it, with mode 0700, if it is
@@ -113,6 +114,9 @@ func (d *Dir) create(name string, data []byte) error {
 		return err
 	}
 	_, err = f.Write(data)
+	if err == nil && d.mode != 0 {
+		err = f.Chmod(d.mode) // whatever the umask says
+	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
