@@ -65,9 +65,8 @@ func (p *program) untilSignal(ctx context.Context) (_ context.Context, listen, s
 // dieBy ends the process as the signal would have, so that a shell's loop
 // around it ends too. Where processes send no signals (Windows) it returns.
 func dieBy(sig os.Signal) {
-	signal.Reset(sig)
 	self, err := os.FindProcess(os.Getpid())
-	if err == nil && self.Signal(sig) == nil {
+	if err == nil && lethal(sig) && self.Signal(sig) == nil {
 		time.Sleep(time.Second) // it is on its way
 	}
 }

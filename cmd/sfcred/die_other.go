@@ -1,0 +1,17 @@
+//go:build !linux
+
+package main
+
+import (
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+)
+
+// lethal makes a signal end the process, if it can: the Go runtime lets go of
+// these only.
+func lethal(sig os.Signal) bool {
+	signal.Reset(sig)
+	return slices.Contains([]os.Signal{os.Interrupt, os.Kill, syscall.SIGTERM, syscall.SIGHUP}, sig)
+}
