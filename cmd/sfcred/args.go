@@ -19,7 +19,7 @@ func parseLine(app *cli.App, args []string) (*line, error) {
 	for len(args) > 0 {
 		var err error
 		if args, err = l.take(args); err != nil {
-			return nil, err
+			return l, err
 		}
 	}
 	return l.checked()
@@ -48,6 +48,8 @@ func (l *line) take(args []string) ([]string, error) {
 		return l.takeFlag(arg, rest)
 	case len(l.subcommands()) > 0:
 		return rest, l.descend(arg)
+	case l.dashed():
+		return nil, l.needsDashes(args)
 	default:
 		l.args = append(l.args, arg)
 		return rest, nil
@@ -192,6 +194,9 @@ func (l *line) checked() (*line, error) {
 func (l *line) checkArity() error {
 	if len(l.subcommands()) > 0 {
 		return &bareError{l.path}
+	}
+	if l.dashed() {
+		return l.checkDashed()
 	}
 	if slices.Contains(l.args, "") {
 		// "$NAME" of a variable that is not set must not mean the default.

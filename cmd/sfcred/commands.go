@@ -86,6 +86,10 @@ func (p *program) commands() []*cli.Command {
 			Usage: "print a fresh signed client assertion",
 		},
 		{
+			Name: "exec", Category: "tokens", Action: p.exec, ArgsUsage: "-- CMD [ARG]...", Flags: execFlags(),
+			Usage: "run a command with a file that has a fresh token in it until the command ends", Description: execDescription,
+		},
+		{
 			Name: "helper", Category: "helpers",
 			Usage:       "speak a tool's own protocol",
 			Subcommands: p.helperCommands(),

@@ -64,10 +64,13 @@ func exitCode(err error) int {
 		network *helper.NetworkError
 		answer  *helper.AnswerError
 		store   *keychain.Error
+		child   *childError
 	)
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &child):
+		return child.code
 	case errors.As(err, &usage), errors.As(err, &bare):
 		return exitUsage
 	case errors.Is(err, helper.ErrNoProfile), errors.Is(err, helper.ErrForeignHost):

@@ -286,6 +286,7 @@ func (w *leakWorld) everyCommand(env []string) {
 		"token --force", "token --json", "header", "assertion", "helper kubectl", "list", "list --json", "list --refresh",
 		"status", "setup kubectl", "setup kubectl --write", "setup kubectl --remove", "token --url https://evil.example/",
 		"token --min-ttl soon", "version", "help", "nosuch", "edit --host bad_host", "remove", "use nosuch",
+		"exec --env TOKEN -- true", "exec --token-file file -- true", "exec -- nosuch", "exec --mode 0644 true",
 	} {
 		w.run(env, append([]string{"--verbose", "--profile", "pem"}, strings.Fields(line)...)...)
 	}

@@ -30,6 +30,7 @@ type program struct {
 	began          time.Time
 	caught         error  // the signal that ended what was being done
 	alias          string // the helper whose name it was called by, or ""
+	pace           pace   // of exec's renewals
 
 	// the global flags, or their variables
 	profile, config string
@@ -39,7 +40,7 @@ type program struct {
 }
 
 func newProgram(began time.Time) *program {
-	return &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: readEnvironment(), began: began}
+	return &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: readEnvironment(), began: began, pace: usualPace()}
 }
 
 // run does what the command line says and returns the exit code.
@@ -54,13 +55,18 @@ func (p *program) run(ctx context.Context, args []string) int {
 		err = p.do(ctx, l)
 	}
 	var bare *bareError
+	var child *childError
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &child) && child.err == nil: // p.caught is what ended it
 	case errors.As(err, &bare):
 		fmt.Fprint(p.stderr, helpOf(app, bare.path))
 	case errors.As(p.caught, new(signalError)), errors.Is(err, errInterrupted):
 		err = errInterrupted
+	}
+	if l.endsAsChild() {
+		err = childless(err)
 	}
 	return p.fail(err)
 }

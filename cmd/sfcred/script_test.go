@@ -43,10 +43,12 @@ func TestMain(m *testing.M) {
 		"git-credential-sfcred":        sfcred,
 		"terraform-credentials-sfcred": sfcred,
 
-		"kubectl":  fakeKubectl,
-		"person":   person,
-		"fulldisk": fullDisk,
-		"redirect": redirect,
+		"sfcred-in-job": main, // stays where job control has put it
+		"sfcred-hasty":  hasty,
+		"kubectl":       fakeKubectl,
+		"person":        person,
+		"fulldisk":      fullDisk,
+		"redirect":      redirect,
 	})
 }
 

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// A child is on our console, so what that sends (Ctrl-C, Ctrl-Break, its end)
+// comes to both, and is for the child to act on.
+type child struct {
+	process *os.Process
+	signals chan os.Signal
+}
+
+// heed takes down the signals that come for a child, also before it is there.
+func heed() chan os.Signal {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	return signals
+}
+
+func startChild(path string, argv, env []string, signals chan os.Signal) (*child, error) {
+	process, err := os.StartProcess(path, argv, &os.ProcAttr{Env: env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	if err != nil {
+		return nil, err
+	}
+	return &child{process, signals}, nil
+}
+
+// attend is with the child until it has ended, and returns how.
+func (c *child) attend() (code int, by os.Signal, err error) {
+	state, err := c.process.Wait()
+	if err != nil {
+		return 0, nil, fmt.Errorf("wait for the command: %w", err)
+	}
+	return state.ExitCode(), nil, nil
+}
