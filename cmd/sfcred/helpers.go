@@ -39,18 +39,33 @@ func (p *program) helperCommands() []*cli.Command {
 	}
 }
 
+// chooseFor gives the profile that is meant, if its token may go to a URL that a
+// tool names.
+func (p *program) chooseFor(url string) (*chosen, error) {
+	profile, err := p.choose()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := profile.CheckHost(url); err != nil {
+		return nil, &profileError{profile.name, err}
+	}
+	return profile, nil
+}
+
 // tokenFor gives the token for a URL that a tool names, if it may go there.
 func (p *program) tokenFor(c *cli.Context, url string) (helper.Token, error) {
+	profile, err := p.chooseFor(url)
+	if err != nil {
+		return helper.Token{}, err
+	}
+	return p.helperToken(c, profile)
+}
+
+// helperToken gives the token that a tool's command line asks for.
+func (p *program) helperToken(c *cli.Context, profile *chosen) (helper.Token, error) {
 	want, err := p.want(c)
 	if err != nil {
 		return helper.Token{}, err
-	}
-	profile, err := p.choose()
-	if err != nil {
-		return helper.Token{}, err
-	}
-	if _, err := profile.CheckHost(url); err != nil {
-		return helper.Token{}, &profileError{profile.name, err}
 	}
 	return p.tokenOf(c.Context, profile, want)
 }
@@ -93,6 +108,9 @@ func (p *program) answerBytes(reply []byte, err error) error {
 // asks the next helper; for one of ours without a token it has git give up
 // rather than ask a person for a password.
 func (p *program) helperGit(c *cli.Context) error {
+	if c.Args().First() == git.Capability { // nothing is said with it
+		return p.answer(string(git.Capabilities()))
+	}
 	input, err := p.request(c.Context, git.MaxInput)
 	if err != nil {
 		return err
@@ -102,20 +120,20 @@ func (p *program) helperGit(c *cli.Context) error {
 		return err
 	}
 	switch {
-	case r.Operation == git.Capability:
-		return p.answer(string(git.Capabilities()))
 	case r.Operation == git.Erase:
 		return p.eraseGit(r)
 	case r.Operation != git.Get || !r.Bearer:
 		return nil // also what a git before 2.46 gets, which would send it as a password
 	}
-	t, err := p.tokenFor(c, r.URL())
-	switch {
-	case errors.Is(err, helper.ErrForeignHost):
+	profile, err := p.chooseFor(r.URL())
+	if errors.Is(err, helper.ErrForeignHost) {
 		return nil
-	case errors.Is(err, helper.ErrNoProfile):
-		return err // no host is ours
-	case err != nil:
+	}
+	if err != nil { // nobody knows whose the host is, and another helper may
+		return err
+	}
+	t, err := p.helperToken(c, profile)
+	if err != nil {
 		return errors.Join(p.answer(string(git.Quit())), err)
 	}
 	return p.answerBytes(git.Reply(t.Value, t.HelperExpiry(time.Now())))
@@ -124,12 +142,12 @@ func (p *program) helperGit(c *cli.Context) error {
 // eraseGit drops the cached token if it is the one that a server of ours has
 // refused.
 func (p *program) eraseGit(r git.Request) error {
-	profile, err := p.choose()
+	profile, err := p.chooseFor(r.URL())
+	if errors.Is(err, helper.ErrForeignHost) {
+		return nil
+	}
 	if err != nil {
 		return err
-	}
-	if _, err := profile.CheckHost(r.URL()); err != nil {
-		return nil
 	}
 	source := p.source(profile.Profile, nil)
 	if t, ok := source.Cached(helper.Want{}); ok && r.Erases(t.Value, t.Obtained, time.Now()) {
@@ -181,10 +199,6 @@ func (p *program) helperGo(c *cli.Context) error {
 }
 
 func (p *program) firstGo(c *cli.Context) error {
-	want, err := p.want(c)
-	if err != nil {
-		return err
-	}
 	profile, err := p.choose()
 	if err != nil {
 		return err
@@ -193,7 +207,7 @@ func (p *program) firstGo(c *cli.Context) error {
 	if err != nil || len(prefixes) == 0 {
 		return err
 	}
-	t, err := p.tokenOf(c.Context, profile, want)
+	t, err := p.helperToken(c, profile)
 	if err != nil {
 		return err
 	}
@@ -213,17 +227,22 @@ func (p *program) helperCargo(c *cli.Context) error {
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read Cargo's request: %w", err)
+		return p.failCargo(fmt.Errorf("read the request from standard input: %w", err))
 	}
 	return nil
 }
 
-// answerCargo answers one request; where it fails Cargo is told too.
+// answerCargo answers one request.
 func (p *program) answerCargo(c *cli.Context, line []byte) error {
 	reply, err := p.cargoReply(c, line)
-	if err == nil {
-		return p.answer(string(reply))
+	if err != nil {
+		return p.failCargo(err)
 	}
+	return p.answer(string(reply))
+}
+
+// failCargo has Cargo told too.
+func (p *program) failCargo(err error) error {
 	return errors.Join(p.answerBytes(cargo.Failed(err.Error())), err)
 }
 
@@ -237,17 +256,16 @@ func (p *program) cargoReply(c *cli.Context, line []byte) ([]byte, error) {
 	}
 	// Whose host it is counts before what is asked: a login to another registry
 	// is another provider's.
-	profile, err := p.choose()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := profile.CheckHost(r.URL); err != nil {
+	profile, err := p.chooseFor(r.URL)
+	switch {
+	case errors.Is(err, helper.ErrForeignHost):
 		return cargo.Foreign()
-	}
-	if r.Kind != cargo.Get {
+	case err != nil:
+		return nil, err
+	case r.Kind != cargo.Get:
 		return cargo.Unsupported()
 	}
-	t, err := p.tokenFor(c, r.URL)
+	t, err := p.helperToken(c, profile)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +280,7 @@ func (p *program) takeCargoArgs(args []string) error {
 	case len(args) == 0:
 		return nil
 	case !ok || len(args) > 2 || helper.CheckName(joined) != nil:
-		return &usageError{text: "Cargo's configuration may have --profile NAME behind sfcred-cargo, and nothing else"}
+		return &usageError{text: "behind sfcred-cargo there may be --profile NAME, and nothing else"}
 	}
 	p.profile = joined
 	return nil
@@ -281,12 +299,12 @@ func (p *program) helperTerraform(c *cli.Context) error {
 		return r.Refusal()
 	}
 	if r.Verb == terraform.Forget {
-		profile, err := p.choose()
-		if err != nil {
-			return err
-		}
-		if _, err := profile.CheckHost(r.URL()); err != nil {
+		_, err := p.chooseFor(r.URL())
+		switch {
+		case errors.Is(err, helper.ErrForeignHost):
 			return nil
+		case err != nil:
+			return err
 		}
 		return r.Refusal()
 	}
