@@ -64,8 +64,13 @@ func (s *secretWords) addKey(key *rsa.PrivateKey) {
 		s.add("the key's "+name, string(b))
 		s.add("the key's "+name, hex.EncodeToString(b))
 		s.add("the key's "+name, strings.ToUpper(hex.EncodeToString(b)))
-		s.add("the key's "+name, base64.StdEncoding.EncodeToString(b))
-		s.add("the key's "+name, base64.RawURLEncoding.EncodeToString(b))
+		for before := range 3 { // where it stands in what is encoded
+			shifted := append(make([]byte, before), b...)
+			for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+				text := encoding.EncodeToString(shifted)
+				s.add("the key's "+name, text[before+before/2:len(text)-2])
+			}
+		}
 		s.add("the key's "+name, fmt.Sprint(b))
 	}
 	s.add("the key's d", key.D.String())

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,7 +27,7 @@ import (
 // hosts in name spaces of their own, a real ssh-agent, and a real sshd between
 // them. The login node gets tokens and has no key.
 func TestRealForwarding(t *testing.T) {
-	realParts(t, "ip", "unshare", "mount", "nsenter", "ssh", "ssh-agent", "ssh-keygen", "/usr/sbin/sshd")
+	realParts(t, "openssl", "ip", "unshare", "mount", "nsenter", "ssh", "ssh-agent", "ssh-keygen", "/usr/sbin/sshd")
 	if os.Geteuid() != 0 {
 		missing(t, "root, to make two hosts")
 	}
@@ -259,10 +260,10 @@ func (n *node) wantNoKey(t *testing.T, began time.Time, key *rsa.PrivateKey) {
 		t.Errorf("of %d files these have the key: %q", looked, found)
 	}
 	// The search finds what there is to find.
-	planted := []string{"/root/.cache", "/dev/shm/x", "/var/tmp/x", "/mnt/x"}
-	text := keyLineOf(key)
-	for _, path := range planted {
-		check(t, os.WriteFile(n.see(path), []byte("…"+text), 0o600))
+	planted := []string{"/dev/shm/x", "/mnt/x", "/root/.cache", "/run/x", "/var/tmp/x"}
+	texts := []string{keyLineOf(key), key.D.String(), jwkOf(key), base64.StdEncoding.EncodeToString([]byte("x" + string(key.D.Bytes()))), "…" + string(key.Primes[1].Bytes())}
+	for i, path := range planted {
+		check(t, os.WriteFile(n.see(path), []byte(texts[i]), 0o600))
 	}
 	found, _ := n.search(t, began, &secrets)
 	if len(found) != len(planted) {
