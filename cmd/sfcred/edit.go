@@ -271,7 +271,7 @@ func (p *program) askAhead(ctx context.Context, stores *keychain.Stores, profile
 	switch profile.Store {
 	case keychain.StoreFile:
 		_, err = stores.Passphrase(ctx, false, "the key file")
-	case keychain.StorePEM, keychain.StoreCommand: // only the file itself tells whether it is encrypted
+	case keychain.StorePEM: // only the file itself tells whether it is encrypted; a command is not run twice
 		err = p.askPEM(ctx, stores, profile.Ref())
 	}
 	if err == nil && to == keychain.StoreFile {

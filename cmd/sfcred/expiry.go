@@ -45,6 +45,10 @@ func (p *program) remind(profile *chosen) {
 		return
 	}
 	p.warn(fmt.Sprintf("profile %q: the client expires %s", profile.name, expiryWords(&known.Expires, "")))
+	if profile.Pending != nil { // it may be registered by now
+		p.say("hint", fmt.Sprintf("sfcred login --profile %s --client-id CLIENT_ID", profile.name))
+		return
+	}
 	p.say("hint", fmt.Sprintf("sfcred keygen --profile %s", profile.name))
 }
 

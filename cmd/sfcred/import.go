@@ -191,6 +191,9 @@ func freeName(taken map[string]bool, names ...string) string {
 // importOffers imports what is chosen, one after the other; one that fails
 // keeps no other back.
 func (p *program) importOffers(c *cli.Context, offers []offer) error {
+	if len(offers) == 0 && c.Args().Present() {
+		return errors.New("no key found in what was named")
+	}
 	if len(offers) == 0 {
 		p.inform("no key found")
 		return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -80,10 +81,22 @@ func (k *keygenRun) find() error {
 // only copy of another.
 func (k *keygenRun) checkOut() error {
 	out := k.c.String("out")
-	if _, err := os.Lstat(out); out == "" || errors.Is(err, fs.ErrNotExist) {
+	if out == "" {
 		return nil
 	}
-	return &usageError{text: fmt.Sprintf("--out: %s is there already", out)}
+	_, err := os.Lstat(out)
+	if err == nil {
+		return &usageError{text: fmt.Sprintf("--out: %s is there already", out)}
+	}
+	if !errors.Is(err, fs.ErrNotExist) || !isDir(filepath.Dir(out)) {
+		return &usageError{text: fmt.Sprintf("--out: %v", err)}
+	}
+	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // store is the store that the key is to be made in.
@@ -131,8 +144,10 @@ func (k *keygenRun) make() error {
 	if err != nil && !errors.As(err, new(*helper.OrphanError)) {
 		return err
 	}
-	err = errors.Join(k.print(key.Public(), pending.Alg), err)
 	k.next(store)
+	if printed := k.print(key.Public(), pending.Alg); printed != nil {
+		return &hintedError{printed, []string{k.again("--show")}}
+	}
 	return err
 }
 
@@ -203,7 +218,7 @@ func (k *keygenRun) next(store string) {
 // show prints the public half of a key that is there.
 func (k *keygenRun) show() error {
 	if k.old == nil {
-		return &missingError{name: k.name, known: 1}
+		return &hintedError{&missingError{name: k.name}, []string{fmt.Sprintf("sfcred keygen --profile %s", k.name)}}
 	}
 	profile := *k.old
 	if pending := profile.Pending; pending != nil {

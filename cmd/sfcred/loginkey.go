@@ -96,9 +96,6 @@ func (l *loginRun) commandKey() (*loginKey, error) {
 		return nil, &usageError{text: "--command: " + err.Error()}
 	}
 	ref := keychain.Ref{Store: keychain.StoreCommand, Command: p.Command, Shell: p.Shell}
-	if err := l.askPEM(l.ctx, l.stores, ref); err != nil {
-		return nil, err
-	}
 	ctx, cancel := l.deadline(l.ctx)
 	defer cancel()
 	file, err := l.stores.File(ctx, ref)

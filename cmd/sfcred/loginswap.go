@@ -41,6 +41,10 @@ func (l *loginRun) swap() error {
 	err := l.keepKey()
 	var refused *helper.RefusedError
 	switch {
+	case err == nil && pending != nil:
+		l.warn("the pending key is not this client's and stays pending; the key in use was kept")
+		l.say("hint", fmt.Sprintf("sfcred keygen --profile %s --show", l.name))
+		return nil
 	case err == nil || pending == nil:
 		return err
 	case errors.As(pending, &refused) && errors.As(err, &refused): // in the same words

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -68,8 +69,8 @@ func (p *program) unlockKeychain(ctx context.Context, name string, profile *help
 // loadIntoAgent puts a copy of the key into the agent.
 func (p *program) loadIntoAgent(c *cli.Context, name string, profile *helper.Profile) error {
 	life, err := parseDuration(c.String("for"))
-	if err != nil || life < time.Second {
-		return &usageError{text: fmt.Sprintf("--for %s: not a duration of a second or more, such as 8h", c.String("for"))}
+	if err != nil || life < time.Second || life%time.Second != 0 || life/time.Second > math.MaxUint32 {
+		return &usageError{text: fmt.Sprintf("--for %s: not a duration in whole seconds, such as 8h", c.String("for"))}
 	}
 	if !keychain.AgentSigns(profile.Alg) {
 		return &usageError{text: fmt.Sprintf("profile %q signs with %s, which no ssh-agent does", name, profile.Alg)}
