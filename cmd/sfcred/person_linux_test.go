@@ -69,6 +69,9 @@ func converse(dialogue string, args []string) (int, error) {
 	if err != nil && !errors.As(err, &exit) {
 		return 0, err
 	}
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
+		return 128 + int(status.Signal()), nil // as a shell tells it
+	}
 	return cmd.ProcessState.ExitCode(), nil
 }
 
