@@ -130,7 +130,7 @@ func newLeakWorld(t *testing.T) *leakWorld {
 	w.env = append(os.Environ(),
 		"HOME="+filepath.Join(w.dir, "home"), "XDG_RUNTIME_DIR="+filepath.Join(w.dir, "run"), "TMPDIR="+filepath.Join(w.dir, "tmp"),
 		"XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "DBUS_SESSION_BUS_ADDRESS="+bus.Address(), "SSH_AUTH_SOCK="+agent.socket,
-		"SFCRED_TIMEOUT=60s", "KUBECTL_MINOR=30", "KUBECONFIG="+filepath.Join(w.dir, "kubeconfig"), "KUBECTL_LOG="+filepath.Join(w.dir, "kubectl.log"))
+		"SFCRED_TIMEOUT=300s", "KUBECTL_MINOR=30", "KUBECONFIG="+filepath.Join(w.dir, "kubeconfig"), "KUBECTL_LOG="+filepath.Join(w.dir, "kubectl.log"))
 	return w
 }
 
