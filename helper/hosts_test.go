@@ -1,9 +1,11 @@
 package helper_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -33,7 +35,7 @@ func hostCases(t testing.TB) []hostCase {
 
 func TestCheck(t *testing.T) {
 	cases := hostCases(t)
-	if len(cases) < 100 {
+	if len(cases) < 200 {
 		t.Fatalf("got %d cases, want all of them", len(cases))
 	}
 	for _, c := range cases {
@@ -148,6 +150,8 @@ func TestParseHost(t *testing.T) {
 	}
 }
 
+// FuzzCheck wants whatever is accepted to connect to a host of the list: as
+// net/url reads it, as it is handed on, and by the address that is dialled.
 func FuzzCheck(f *testing.F) {
 	for _, c := range hostCases(f) {
 		f.Add(c.URL, strings.Join(c.Hosts, " "))
@@ -173,11 +177,35 @@ func FuzzCheck(f *testing.F) {
 		if !listed(plain, list) || !listed(u, list) {
 			t.Fatalf("Check(%q) accepts %s://%s for %q", rawURL, plain.Scheme, plain.Host, list)
 		}
+		for _, text := range []string{rawURL, u.String()} {
+			if addr := dialled(t, text); !listed(&url.URL{Scheme: u.Scheme, Host: addr}, list) {
+				t.Fatalf("Check(%q) for %q: %q connects to %s", rawURL, list, text, addr)
+			}
+		}
 		again, err := hosts.Check(u.String())
 		if err != nil || again.String() != u.String() {
 			t.Fatalf("Check(%q): its result %s checks to %v, %v", rawURL, u, again, err)
 		}
 	})
+}
+
+// dialled is the address that net/http connects to for a URL, before any name is
+// looked up. Nothing is sent.
+func dialled(t *testing.T, rawURL string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, rawURL, nil)
+	if err != nil {
+		t.Fatalf("%q is accepted, and no request can be made of it: %v", rawURL, err)
+	}
+	var addr string
+	transport := &http.Transport{DialContext: func(_ context.Context, _, a string) (net.Conn, error) {
+		addr = a
+		return nil, errors.New("seen")
+	}}
+	if _, err := transport.RoundTrip(req); err == nil || addr == "" {
+		t.Fatalf("%q is accepted, and nothing is connected to: %v", rawURL, err)
+	}
+	return addr
 }
 
 // listed compares simply: text with text, in lower case, with the port always
