@@ -185,10 +185,11 @@ func (p *program) helperGo(c *cli.Context) error {
 	if _, err := p.request(c.Context, 1<<20); err != nil { // the server's answer, which says nothing new
 		return err
 	}
-	origin, err := goauth.Origin(c.Args().First())
+	url := c.Args().First()
+	origin, err := goauth.Origin(url)
 	if err == nil {
 		var t helper.Token
-		if t, err = p.tokenFor(c, origin); err == nil {
+		if t, err = p.tokenFor(c, url); err == nil {
 			return p.answerBytes(goauth.Reply(t.Value, []string{origin}))
 		}
 	}

@@ -46,10 +46,11 @@ func Prefixes(hosts []string) ([]string, error) {
 	return urls, nil
 }
 
-// Origin is the URL of the second answer, which the host rule must check: the
-// scheme and host of the URL that was refused, so that the go command does not
-// ask for each path anew. It is spelt as the URL is, since the go command looks
-// for the same bytes, its port and the case of its letters among them.
+// Origin is the URL of the second answer: the scheme and host of the URL that
+// was refused, so that the go command does not ask for each path anew. It is
+// spelt as the URL is, since the go command looks for the same bytes, its port
+// and the case of its letters among them. The host rule must check all of the
+// URL that was refused: a blank or a control byte in its path is a reason too.
 func Origin(rawURL string) (string, error) {
 	rest, ok := strings.CutPrefix(rawURL, "https://")
 	if !ok {
