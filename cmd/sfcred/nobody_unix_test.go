@@ -96,10 +96,3 @@ func foreignCache(t *testing.T) string {
 	check(t, os.Mkdir(cache, 0o755))
 	return dir
 }
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

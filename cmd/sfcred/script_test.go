@@ -52,6 +52,13 @@ func TestMain(m *testing.M) {
 	})
 }
 
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // updating says that what scripts expect is to be written anew.
 func updating() bool { return os.Getenv("SFCRED_UPDATE_SCRIPTS") != "" }
 
