@@ -283,6 +283,9 @@ func isAddress(name string) bool {
 	return err == nil
 }
 
+// Loopback says whether the host of a URL that was checked is this machine itself.
+func Loopback(u *url.URL) bool { return isLoopback(u.Hostname()) }
+
 // isLoopback says whether a host (without brackets) is 127.0.0.0/8, ::1 or
 // localhost by name.
 func isLoopback(name string) bool {
