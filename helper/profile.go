@@ -67,6 +67,14 @@ type Pending struct {
 // Ref says where the key is.
 func (p *Pending) Ref() keychain.Ref { return keychain.Ref{Store: p.Store, ID: p.KeyID} }
 
+// Promoted is the profile with its pending key as the one in use.
+func (p *Profile) Promoted() Profile {
+	promoted, pending := *p, p.Pending
+	promoted.Store, promoted.KeyID, promoted.Fingerprint, promoted.Alg = pending.Store, pending.KeyID, pending.Fingerprint, pending.Alg
+	promoted.KeyFile, promoted.Command, promoted.Shell, promoted.KID, promoted.Pending = "", "", false, "", nil
+	return promoted
+}
+
 // HasKey says whether the profile has a key to make tokens with.
 func (p *Profile) HasKey() bool { return p.Store != "" }
 

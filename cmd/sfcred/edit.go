@@ -200,7 +200,7 @@ func (p *program) moveKey(c *cli.Context, file helper.ConfigFile, name string, p
 	if err != nil && !(to == keychain.StoreKeychain && errors.Is(err, keychain.ErrLocked)) {
 		return err
 	}
-	if err := p.askAhead(c.Context, stores, profile, to); err != nil {
+	if err := p.askAhead(c.Context, stores, profile, "the key file", to); err != nil {
 		return err
 	}
 	ctx, cancel = p.deadline(c.Context)
@@ -260,17 +260,17 @@ func (p *program) movePassphrase(replaced bool) passphraser {
 	}
 }
 
-// askAhead has a person asked, for the key that a profile has and for one that
-// is to be in store to, while no deadline runs for the person: those that start
-// later find the answers known.
-func (p *program) askAhead(ctx context.Context, stores *keychain.Stores, profile *helper.Profile, to string) error {
+// askAhead has a person asked, for the key that a profile has, in what file
+// names, and for one that is to be in store to, while no deadline runs for the
+// person: those that start later find the answers known.
+func (p *program) askAhead(ctx context.Context, stores *keychain.Stores, profile *helper.Profile, file, to string) error {
 	if stores.Passphrase == nil {
 		return nil
 	}
 	var err error
 	switch profile.Store {
 	case keychain.StoreFile:
-		_, err = stores.Passphrase(ctx, false, "the key file")
+		_, err = stores.Passphrase(ctx, false, file)
 	case keychain.StorePEM: // only the file itself tells whether it is encrypted; a command is not run twice
 		err = p.askPEM(ctx, stores, profile.Ref())
 	}

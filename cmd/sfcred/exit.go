@@ -55,6 +55,19 @@ type profileError struct {
 func (e *profileError) Error() string { return fmt.Sprintf("profile %q: %v", e.name, e.error) }
 func (e *profileError) Unwrap() error { return e.error }
 
+// pendingKeyError says that an error is about a profile's pending key, which is
+// not the one that unlock and lock are about.
+type pendingKeyError struct {
+	name    string
+	inStore string // of the key in use; "" if there is none
+	error
+}
+
+func (e *pendingKeyError) Error() string {
+	return fmt.Sprintf("pending key of profile %q: %v", e.name, e.error)
+}
+func (e *pendingKeyError) Unwrap() error { return e.error }
+
 // exitCode maps an error's identity to the exit code.
 func exitCode(err error) int {
 	var (

@@ -115,13 +115,16 @@ func serverHints(err error) []string {
 func (p *program) storeHints(err *keychain.Error, whole error) []string {
 	var unsafe *disk.UnsafeError
 	var of *profileError
+	var pending *pendingKeyError
 	switch {
 	case errors.As(err, &unsafe):
 		return unsafeHints(unsafe)
-	case errors.Is(err, keychain.ErrLocked), errors.Is(err, jose.ErrEncrypted):
-		return lockedHints(err, whole)
 	case errors.Is(err, keychain.ErrTimeout):
 		return []string{"export SFCRED_TIMEOUT=60s"}
+	case errors.As(whole, &pending):
+		return pendingKeyHints(err, pending)
+	case errors.Is(err, keychain.ErrLocked), errors.Is(err, jose.ErrEncrypted):
+		return lockedHints(err, whole)
 	case err.Store == keychain.StoreAgent && p.env.agent == "":
 		return []string{`eval "$(ssh-agent -s)"`}
 	case err.Store == keychain.StoreAgent:
@@ -152,6 +155,21 @@ func lockedHints(err *keychain.Error, whole error) []string {
 		return append([]string{"export SFCRED_PASSPHRASE_FILE=FILE"}, unlock...)
 	}
 	return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
+}
+
+// pendingKeyHints says what opens a store for a pending key. unlock is about the
+// key in use, so it helps where both are in the keychain, or there is no other.
+func pendingKeyHints(err *keychain.Error, pending *pendingKeyError) []string {
+	locked := errors.Is(err, keychain.ErrLocked)
+	switch {
+	case locked && err.Store == keychain.StoreFile:
+		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
+	case locked && (pending.inStore == keychain.StoreKeychain || pending.inStore == ""):
+		return []string{"sfcred unlock " + pending.name}
+	case errors.Is(err, keychain.ErrNotFound), errors.Is(err, keychain.ErrDamaged):
+		return []string{fmt.Sprintf("sfcred keygen --profile %s --replace", pending.name)}
+	}
+	return nil
 }
 
 // shellWord quotes a word for a shell where that is needed.

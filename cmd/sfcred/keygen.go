@@ -220,18 +220,20 @@ func (k *keygenRun) show() error {
 	if k.old == nil {
 		return &hintedError{&missingError{name: k.name}, []string{fmt.Sprintf("sfcred keygen --profile %s", k.name)}}
 	}
-	profile := *k.old
-	if pending := profile.Pending; pending != nil {
-		profile.Store, profile.KeyID, profile.Fingerprint, profile.Alg = pending.Store, pending.KeyID, pending.Fingerprint, pending.Alg
+	profile, file := *k.old, "the key file"
+	about := func(err error) error { return &profileError{k.name, err} }
+	if profile.Pending != nil {
+		profile, file = profile.Promoted(), "the pending key's file"
+		about = func(err error) error { return &pendingKeyError{k.name, k.old.Store, err} }
 	}
-	if err := k.askAhead(k.c.Context, k.stores, &profile, ""); err != nil {
-		return &profileError{k.name, err}
+	if err := k.askAhead(k.c.Context, k.stores, &profile, file, ""); err != nil {
+		return about(err)
 	}
 	ctx, cancel := k.deadline(k.c.Context)
 	defer cancel()
 	signer, err := openKey(ctx, k.stores, &profile)
 	if err != nil {
-		return &profileError{k.name, err}
+		return about(err)
 	}
 	return k.print(signer.Public(), profile.Alg)
 }

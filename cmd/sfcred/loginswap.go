@@ -40,6 +40,7 @@ func (l *loginRun) swap() error {
 	}
 	err := l.keepKey()
 	var refused *helper.RefusedError
+	var gone *pendingKeyError
 	switch {
 	case err == nil && pending != nil:
 		l.warn("the pending key is not this client's and stays pending; the key in use was kept")
@@ -49,6 +50,9 @@ func (l *loginRun) swap() error {
 		return err
 	case errors.As(pending, &refused) && errors.As(err, &refused): // in the same words
 		return fmt.Errorf("neither the pending key nor the one in use worked: %w", err)
+	}
+	if errors.As(pending, &gone) {
+		pending = gone.error
 	}
 	return fmt.Errorf("the pending key: %v; the key in use: %w", pending, err)
 }
@@ -66,17 +70,16 @@ func (l *loginRun) mayGoOn(err error) bool {
 func (l *loginRun) promote() (err error) {
 	pending, before := l.old.Pending, l.profile
 	p := &l.profile
-	p.Store, p.KeyID, p.Fingerprint = pending.Store, pending.KeyID, pending.Fingerprint
-	p.KeyFile, p.Command, p.Shell, p.KID, p.Pending = "", "", false, "", nil
-	if !l.c.IsSet("alg") {
-		p.Alg = pending.Alg
+	*p = p.Promoted()
+	if l.c.IsSet("alg") {
+		p.Alg = before.Alg
 	}
 	defer func() {
 		if err != nil && !errors.As(err, new(*helper.OrphanError)) {
 			l.profile = before
 		}
 	}()
-	open, err := l.opener()
+	open, err := l.opener("the pending key's file", func(err error) error { return &pendingKeyError{l.name, l.old.Store, err} })
 	if err != nil {
 		return err
 	}
@@ -98,7 +101,7 @@ func (l *loginRun) promote() (err error) {
 // keepKey gives the profile another client ID, if the key that it has works
 // with it.
 func (l *loginRun) keepKey() error {
-	open, err := l.opener()
+	open, err := l.opener("the key file", func(err error) error { return &profileError{l.name, err} })
 	if err != nil {
 		return err
 	}
@@ -120,17 +123,18 @@ func (l *loginRun) keepKey() error {
 	return l.installed(err, found)
 }
 
-// opener opens the key that the profile is to use. A person is asked for its
-// passphrase now, while no deadline runs.
-func (l *loginRun) opener() (opener, error) {
+// opener opens the key that the profile is to use; file is what a key file is
+// called, and about says of an error which key it is about. A person is asked
+// for its passphrase now, while no deadline runs.
+func (l *loginRun) opener(file string, about func(error) error) (opener, error) {
 	l.stores.Passphrase = l.passphraseFromPerson() // another key, another passphrase
-	if err := l.askAhead(l.ctx, l.stores, &l.profile, ""); err != nil {
-		return nil, &profileError{l.name, err}
+	if err := l.askAhead(l.ctx, l.stores, &l.profile, file, ""); err != nil {
+		return nil, about(err)
 	}
 	return func(ctx context.Context) (crypto.MessageSigner, error) {
 		signer, err := openKey(ctx, l.stores, &l.profile)
 		if err != nil {
-			return nil, &profileError{l.name, err}
+			return nil, about(err)
 		}
 		return signer, l.checkAlg(jose.Algorithms(signer.Public()))
 	}, nil

@@ -28,11 +28,15 @@ func (p *program) unlock(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if !profile.HasKey() {
-		return &pendingError{name}
-	}
 	toAgent := c.Bool("agent") || profile.Store == keychain.StoreFile
-	switch {
+	switch pending := profile.Pending; {
+	case !profile.HasKey() && !toAgent && pending != nil && pending.Store == keychain.StoreKeychain:
+		if err := p.unlockKeychain(c.Context, pending.Ref()); err != nil {
+			return &pendingKeyError{name, "", err}
+		}
+		return nil
+	case !profile.HasKey():
+		return &pendingError{name}
 	case profile.Store == keychain.StoreAgent:
 		return &usageError{text: fmt.Sprintf("the key of profile %q is the ssh-agent's own", name), hints: []string{"ssh-add -l"}}
 	case toAgent:
@@ -40,7 +44,10 @@ func (p *program) unlock(c *cli.Context) error {
 	case c.IsSet("for") || c.Bool("confirm"):
 		return &usageError{text: "--for and --confirm are for a key in the ssh-agent", hints: []string{"sfcred unlock --agent " + name}}
 	case profile.Store == keychain.StoreKeychain:
-		return p.unlockKeychain(c.Context, name, profile)
+		if err := p.unlockKeychain(c.Context, profile.Ref()); err != nil {
+			return &profileError{name, err}
+		}
+		return nil
 	}
 	return &usageError{
 		fmt.Sprintf("the key of profile %q is %s, which is never locked", name, storeWords(profile)),
@@ -49,21 +56,18 @@ func (p *program) unlock(c *cli.Context) error {
 }
 
 // unlockKeychain lets the keychain ask its owner. No deadline bounds a person.
-func (p *program) unlockKeychain(ctx context.Context, name string, profile *helper.Profile) error {
+func (p *program) unlockKeychain(ctx context.Context, ref keychain.Ref) error {
 	stores := p.stores()
 	look, cancel := p.deadline(ctx)
-	_, err := stores.Signer(look, profile.Ref())
+	_, err := stores.Signer(look, ref)
 	cancel()
-	if errors.Is(err, keychain.ErrLocked) {
-		ctx, listen, stop := p.untilSignal(ctx)
-		defer stop()
-		listen()
-		err = stores.Unlock(ctx, profile.Ref())
+	if !errors.Is(err, keychain.ErrLocked) {
+		return err
 	}
-	if err != nil {
-		return &profileError{name, err}
-	}
-	return nil
+	ctx, listen, stop := p.untilSignal(ctx)
+	defer stop()
+	listen()
+	return stores.Unlock(ctx, ref)
 }
 
 // loadIntoAgent puts a copy of the key into the agent.
@@ -83,7 +87,7 @@ func (p *program) loadIntoAgent(c *cli.Context, name string, profile *helper.Pro
 	if err != nil {
 		return &profileError{name, err}
 	}
-	if err := p.askAhead(c.Context, stores, profile, ""); err != nil {
+	if err := p.askAhead(c.Context, stores, profile, "the key file", ""); err != nil {
 		return &profileError{name, err}
 	}
 	ctx, cancel = p.deadline(c.Context)
