@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,12 +37,41 @@ func (s *Source) get(ctx context.Context, t Token, path string, into any) error 
 		return err
 	}
 	if a.status != http.StatusOK {
-		return a.unexpected()
+		return a.refusal(t)
 	}
 	if json.Unmarshal(a.body, into) != nil {
 		return a.problem("is not the JSON that was asked for")
 	}
 	return nil
+}
+
+// refusal is the error for any status but 200, with what the API says of it:
+// FastAPI's {"detail"}, or the detail or title of RFC 9457, which the
+// facilities' common API uses.
+func (a answer) refusal(t Token) error {
+	err := a.unexpected()
+	var answer *AnswerError
+	var body struct{ Detail, Title looseString }
+	if errors.As(err, &answer) && json.Unmarshal(a.body, &body) == nil {
+		detail := cmp.Or(string(body.Detail), string(body.Title))
+		answer.Detail = printable(strings.TrimRight(t.outOf(detail), ". "))
+	}
+	return err
+}
+
+// outOf takes the token out of text by those who were sent it, and what may be
+// a part of it.
+func (t Token) outOf(text string) string {
+	const part = 16
+	words := strings.Fields(text)
+	for i, word := range words {
+		word = strings.Trim(word, `"'.,:;()<>`)
+		head := t.Value[:min(part, len(t.Value))]
+		if len(word) >= part && strings.Contains(t.Value, word) || strings.Contains(word, head) {
+			words[i] = "(the token)"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // Account is the login name of the token's user, by GET /account/.

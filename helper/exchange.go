@@ -39,6 +39,9 @@ type RefusedError struct {
 	// told and it is more than a minute off; with it the time of day is a
 	// likely cause.
 	Skew time.Duration `json:"skew,omitempty"`
+	// ServerTime is set where the assertion was signed with the server's time
+	// too, so that Skew is hardly the cause.
+	ServerTime bool `json:"server_time,omitempty"`
 	// Remembered is set where the answer is one of a few seconds ago.
 	Remembered bool `json:"-"`
 }
@@ -49,12 +52,11 @@ func (e *RefusedError) Error() string {
 	if e.Description != "" {
 		fmt.Fprintf(&b, " (%s)", e.Description)
 	}
-	switch {
-	case e.Skew != 0:
+	if e.Skew != 0 {
 		fmt.Fprintf(&b, "; %s", skewWords(e.Skew))
-	case e.Code == "invalid_client":
-		// The server does not say which, on purpose; these are what users meet.
-		b.WriteString("; the client may have expired, this machine's address may be outside its range, or the key may be another client's")
+	}
+	if e.ServerTime {
+		b.WriteString(", and to sign with the server's time did not help")
 	}
 	if e.Remembered {
 		b.WriteString("; asked a moment ago, not asked again")
@@ -87,9 +89,18 @@ type AnswerError struct {
 	HTML bool
 	// Status is the answer's HTTP status.
 	Status int
+	// Redirect is the host that a redirect is to, or "".
+	Redirect string
+	// Detail is what an API says of its refusal, in its own words, or "".
+	Detail string
 }
 
-func (e *AnswerError) Error() string { return e.Doing + ": " + e.Problem }
+func (e *AnswerError) Error() string {
+	if e.Detail != "" {
+		return fmt.Sprintf("%s: %s (%s)", e.Doing, e.Problem, e.Detail)
+	}
+	return e.Doing + ": " + e.Problem
+}
 
 // exchange signs assertions with signer until the server has given a token or
 // a refusal, or there is no time left.
@@ -104,7 +115,11 @@ func (s *Source) exchange(ctx context.Context, signer crypto.MessageSigner) (Tok
 		return t, err
 	}
 	s.warn("%s; signed with the server's time instead", skewWords(refused.Skew))
-	return s.exchangeAt(ctx, do, signer, refused.Skew)
+	t, err = s.exchangeAt(ctx, do, signer, refused.Skew)
+	if errors.As(err, &refused) {
+		refused.ServerTime = true
+	}
+	return t, err
 }
 
 // aboutClient says whether it was the assertion that was refused, and not what
@@ -317,11 +332,13 @@ func (e transportError) Unwrap() error { return e.err }
 func (a answer) unexpected() error {
 	switch {
 	case a.status >= 300 && a.status < 400:
-		target := ""
+		target, host := "", ""
 		if u, err := url.Parse(a.header.Get("Location")); err == nil && u.Host != "" {
-			target = " to " + printable(u.Scheme+"://"+u.Host)
+			target, host = " to "+printable(u.Scheme+"://"+u.Host), printable(u.Host)
 		}
-		return a.problem("is a redirect" + target + ", which is not followed")
+		err := a.problem("is a redirect" + target + ", which is not followed")
+		err.Redirect = host
+		return err
 	case retryable(a.status):
 		return &busyError{err: a.problem("is " + statusWords(a.status)), after: retryAfter(a.header)}
 	default:

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"sfcred/keychain"
@@ -47,6 +48,8 @@ type Source struct {
 
 	now func() time.Time // for tests; nil: time.Now
 	do  doer             // for tests; nil: the network
+
+	from atomic.Value // a netip.Prefix, see From
 }
 
 // Want says what a caller wants of a token.
@@ -170,6 +173,18 @@ func (s *Source) Cached(want Want) (Token, bool) {
 	defer e.close()
 	t, ok := e.token()
 	return t, ok && s.serves(t, want)
+}
+
+// LastObtained is when the exchange began that gave the token in the cache,
+// which may have expired long ago; zero where there is none.
+func (s *Source) LastObtained() time.Time {
+	e, err := s.openEntry()
+	if err != nil {
+		return time.Time{}
+	}
+	defer e.close()
+	t, _ := e.token()
+	return t.Obtained
 }
 
 // Forget drops what the cache holds for the profile.

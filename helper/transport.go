@@ -1,12 +1,15 @@
 package helper
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -30,10 +33,10 @@ func (s *Source) client(endpoint string) (doer, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := net.Dialer{Timeout: 5 * time.Second}
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	transport := &http.Transport{
 		Proxy:                  s.Proxy,
-		DialContext:            dialer.DialContext,
+		OnProxyConnectResponse: proxyRefusal,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		TLSHandshakeTimeout:    5 * time.Second,
 		DisableKeepAlives:      true, // one request is all that there is
@@ -45,11 +48,80 @@ func (s *Source) client(endpoint string) (doer, error) {
 		transport.Proxy = nil
 		dialer.Control = onlyLoopback
 	}
+	transport.DialContext = s.dial(dialer)
 	c := &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c.Do, nil
+}
+
+// dial connects and takes down from where.
+func (s *Source) dial(dialer *net.Dialer) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err == nil {
+			s.from.Store(networkOf(conn.LocalAddr()))
+		}
+		return conn, err
+	}
+}
+
+// networkOf is the part of an address that machines beside each other share,
+// as far as can be told: a client's address ranges are of networks.
+func networkOf(address net.Addr) netip.Prefix {
+	parsed, err := netip.ParseAddrPort(address.String())
+	if err != nil {
+		return netip.Prefix{}
+	}
+	addr := parsed.Addr().Unmap().WithZone("")
+	bits := 64
+	if addr.Is4() {
+		bits = 24
+	}
+	prefix, _ := addr.Prefix(bits) // bits fit
+	return prefix
+}
+
+// From is the network that the last connection came from, or where it went
+// through a proxy, whose address is what the server sees, the proxy's host; ""
+// if there was no connection yet.
+func (s *Source) From() string {
+	from, ok := s.from.Load().(netip.Prefix)
+	if !ok || !from.IsValid() {
+		return ""
+	}
+	if proxy := s.ProxyHost(s.Profile.TokenURL); proxy != "" {
+		return proxy
+	}
+	return from.String()
+}
+
+// ProxyHost is the host and port of the proxy that a request to rawURL goes
+// through, or "". What else a proxy's URL holds may be a password.
+func (s *Source) ProxyHost(rawURL string) string {
+	u, err := parseEndpoint(rawURL)
+	if err != nil || u.Scheme == "http" || s.Proxy == nil {
+		return ""
+	}
+	proxy, err := s.Proxy(&http.Request{URL: u})
+	if err != nil || proxy == nil {
+		return ""
+	}
+	return printable(proxy.Host)
+}
+
+// ProxyError says that a proxy answered in place of the server.
+type ProxyError struct{ Status int }
+
+func (e *ProxyError) Error() string { return "the proxy answered " + statusWords(e.Status) }
+
+// proxyRefusal reads what a proxy says to CONNECT (RFC 9110 section 9.3.6).
+func proxyRefusal(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode != http.StatusOK { // as net/http has it
+		return &ProxyError{resp.StatusCode}
+	}
+	return nil
 }
 
 // onlyLoopback refuses a connection to an address that is not this machine.
