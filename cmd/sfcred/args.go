@@ -41,6 +41,10 @@ type line struct {
 func (l *line) take(args []string) ([]string, error) {
 	arg, rest := args[0], args[1:]
 	switch {
+	case l.raw():
+		l.help = l.help || len(args) == 1 && slices.Contains([]string{"--help", "-h"}, arg)
+		l.args = args
+		return nil, nil
 	case arg == "--":
 		l.args = append(l.args, rest...)
 		return nil, nil
@@ -198,7 +202,7 @@ func (l *line) checkArity() error {
 	if l.dashed() {
 		return l.checkDashed()
 	}
-	if slices.Contains(l.args, "") {
+	if slices.Contains(l.args, "") && !l.raw() {
 		// "$NAME" of a variable that is not set must not mean the default.
 		return &usageError{fmt.Sprintf("an empty argument for %q", l.words()), []string{l.words("--help")}}
 	}

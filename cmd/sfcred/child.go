@@ -38,7 +38,7 @@ func (e *childError) Unwrap() error { return e.err }
 
 // endsAsChild says whether the line's command ends as its child does.
 func (l *line) endsAsChild() bool {
-	return l.command != nil && slices.Contains([]string{"exec"}, l.command.Name)
+	return l.command != nil && slices.Contains([]string{"exec", "curl"}, l.command.Name)
 }
 
 // dashed says whether all arguments of the line's command stand behind "--", and
@@ -46,6 +46,9 @@ func (l *line) endsAsChild() bool {
 func (l *line) dashed() bool {
 	return l.command != nil && strings.HasPrefix(l.command.ArgsUsage, "-- ")
 }
+
+// raw says whether all that stands behind the line's command is not ours to read.
+func (l *line) raw() bool { return l.command != nil && l.command.SkipFlagParsing }
 
 // checkDashed asks for a command behind "--"; its words may be empty.
 func (l *line) checkDashed() error {
@@ -63,6 +66,23 @@ func (l *line) needsDashes(args []string) error {
 		hint = append(hint, shellWord(word))
 	}
 	return &usageError{fmt.Sprintf("%q wants its command behind --", l.words()), []string{strings.Join(hint, " ")}}
+}
+
+// streams are those of a child's that are not ours.
+type streams struct{ stdin, stderr *os.File }
+
+// end gives the error by which sfcred ends as its child has ended.
+func (p *program) end(code int, by os.Signal, err error) error {
+	switch {
+	case err != nil:
+		return &childError{exitFailed, err}
+	case by != nil:
+		p.caught = signalError{by}
+	}
+	if code == exitOK {
+		return nil
+	}
+	return &childError{code: code}
 }
 
 // childless gives an error the exit code that it has where there is no child.

@@ -58,10 +58,17 @@ func notPassedOn() []syscall.Signal {
 	}
 }
 
-// startChild starts a program with our descriptors as they are: those beyond
-// standard error, too, that our caller meant for it.
-func startChild(path string, argv, env []string, signals chan os.Signal) (*child, error) {
-	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: env, Files: []uintptr{0, 1, 2}})
+// startChild starts a program with our descriptors as they are, but for those
+// given: also with those beyond standard error that our caller meant for it.
+func startChild(path string, argv, env []string, s streams, signals chan os.Signal) (*child, error) {
+	files := []uintptr{0, 1, 2}
+	if s.stdin != nil {
+		files[0] = s.stdin.Fd()
+	}
+	if s.stderr != nil {
+		files[2] = s.stderr.Fd()
+	}
+	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: env, Files: files})
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +79,18 @@ func startChild(path string, argv, env []string, signals chan os.Signal) (*child
 	// Only now, so that a SIGTSTP that our caller ignored is so for the child.
 	signal.Notify(signals, syscall.SIGTSTP)
 	return &child{pid, process, signals}, nil
+}
+
+// inherited has the children that are started from now on inherit a pipe, and
+// gives the name by which they can open it. Its number is one that our caller
+// has left free.
+func inherited(pipe *os.File) (name string, ok bool) {
+	name = fmt.Sprintf("/dev/fd/%d", pipe.Fd())
+	if info, err := os.Stat(name); err != nil || info.Mode().Type() != os.ModeNamedPipe {
+		return "", false // no /proc, perhaps
+	}
+	_, err := unix.FcntlInt(pipe.Fd(), unix.F_SETFD, 0)
+	return name, err == nil
 }
 
 // attend is with the child until it has ended, and returns how. Signals are

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/signal"
@@ -21,13 +22,18 @@ func heed() chan os.Signal {
 	return signals
 }
 
-func startChild(path string, argv, env []string, signals chan os.Signal) (*child, error) {
-	process, err := os.StartProcess(path, argv, &os.ProcAttr{Env: env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+// startChild starts a program with our streams, but for those given.
+func startChild(path string, argv, env []string, s streams, signals chan os.Signal) (*child, error) {
+	files := []*os.File{cmp.Or(s.stdin, os.Stdin), os.Stdout, cmp.Or(s.stderr, os.Stderr)}
+	process, err := os.StartProcess(path, argv, &os.ProcAttr{Env: env, Files: files})
 	if err != nil {
 		return nil, err
 	}
 	return &child{process, signals}, nil
 }
+
+// inherited says that there are no names for what a child inherits.
+func inherited(*os.File) (name string, ok bool) { return "", false }
 
 // attend is with the child until it has ended, and returns how.
 func (c *child) attend() (code int, by os.Signal, err error) {

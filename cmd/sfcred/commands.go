@@ -86,6 +86,10 @@ func (p *program) commands() []*cli.Command {
 			Usage: "print a fresh signed client assertion",
 		},
 		{
+			Name: "curl", Category: "tokens", Action: p.curl, ArgsUsage: "CURL-ARG...", SkipFlagParsing: true,
+			Usage: "run curl with the header, for one URL of the profile's hosts", Description: curlDescription,
+		},
+		{
 			Name: "exec", Category: "tokens", Action: p.exec, ArgsUsage: "-- CMD [ARG]...", Flags: execFlags(),
 			Usage: "run a command with a file that has a fresh token in it until the command ends", Description: execDescription,
 		},

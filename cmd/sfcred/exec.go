@@ -132,24 +132,14 @@ func (p *program) execWith(ctx context.Context, program string, o execOptions, t
 			p.warn(fmt.Sprintf("token file: %v", err))
 		}
 	}()
-	child, err := startChild(program, o.argv, p.execEnviron(o, file, t), signals)
+	child, err := startChild(program, o.argv, p.execEnviron(o, file, t), streams{}, signals)
 	if err != nil {
 		return notRun(o.argv[0], err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go p.newKeeper(file, t).run(ctx)
-	code, by, err := child.attend()
-	switch {
-	case err != nil:
-		return &childError{exitFailed, err}
-	case by != nil:
-		p.caught = signalError{by}
-	}
-	if code == exitOK {
-		return nil
-	}
-	return &childError{code: code}
+	return p.end(child.attend())
 }
 
 // openTokenFile writes the token where it was asked for, after what earlier

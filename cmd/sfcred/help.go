@@ -51,6 +51,9 @@ func commandHelp(w io.Writer, name string, command *cli.Command) {
 		usage += " COMMAND"
 	}
 	usage += " [flags]"
+	if command.SkipFlagParsing {
+		usage = "sfcred [flags] " + command.Name
+	}
 	if command.ArgsUsage != "" {
 		usage += " " + command.ArgsUsage
 	}
@@ -66,6 +69,10 @@ func commandHelp(w io.Writer, name string, command *cli.Command) {
 			}
 		})
 		fmt.Fprintln(w)
+	}
+	if command.SkipFlagParsing {
+		fmt.Fprintf(w, "FLAGS are those of \"sfcred --help\", before %q.\n", command.Name)
+		return
 	}
 	fmt.Fprint(w, "FLAGS, and those of \"sfcred --help\":\n")
 	flagHelp(w, command.Flags)

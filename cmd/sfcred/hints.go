@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sfcred/helper"
+	"sfcred/integrations/curl"
 	"sfcred/keychain"
 	"sfcred/keychain/disk"
 	"sfcred/keychain/jose"
@@ -19,12 +20,15 @@ func (p *program) hints(err error) []string {
 		usage  *usageError
 		hinted *hintedError
 		store  *keychain.Error
+		option *curl.OptionError
 	)
 	switch {
 	case errors.As(err, &usage):
 		return usage.hints
 	case errors.As(err, &hinted):
 		return hinted.hints
+	case errors.As(err, &option):
+		return curlHints()
 	case errors.As(err, new(*helper.OrphanError)):
 		return []string{"sfcred remove --orphans"}
 	case errors.As(err, &store):

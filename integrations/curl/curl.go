@@ -42,10 +42,9 @@ func (e *OptionError) Error() string { return fmt.Sprintf("curl %s: %s", e.Optio
 // Parse reads curl's arguments. A URL that begins with a slash is below apiURL,
 // which may be empty.
 //
-// curl itself is more forgiving than this: it takes abbreviations of long names
-// (before 8.10) and any case of them (before 7.29, and some builds since), "--no-"
-// before whatever is on or off, and "--name=value" (since 8.16). Each of these
-// could mean one thing here and another there.
+// Long names are taken in full, in lower case and without "no-" before them.
+// curl is more forgiving, and each version in its own way (7.88 takes "--PROX",
+// 8.14 does not), so what is meant here could be another thing there.
 func Parse(args []string, apiURL string) (*Command, error) {
 	c := &Command{}
 	var urls []string
