@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -28,10 +30,20 @@ const curlDescription = `   Runs curl with the arguments as they are, and with t
    sfcred ends as curl does: with its exit code, or by the same signal; with 125
    (126 not executable, 127 not found) where curl has not started.`
 
-// curlHints shows how to use curl without sfcred understanding the command line:
-// also for a version of curl that cannot be trusted with a redirect.
-func curlHints() []string {
-	return []string{"curl -H @<(sfcred header --url URL) URL"}
+// curlHints says how else to type what is refused: our own flags before the word,
+// and curl's without us.
+func (p *program) curlHints(refused string) []string {
+	if slices.Contains([]string{"--profile", "--timeout"}, refused) {
+		return []string{"sfcred " + refused + " VALUE curl URL"}
+	}
+	words := []string{"sfcred"}
+	if p.configFlag != "" {
+		words = append(words, "--config", shellWord(p.configFlag))
+	}
+	if p.profile != p.env.profile {
+		words = append(words, "--profile", shellWord(p.profile))
+	}
+	return []string{"curl -H @<(" + strings.Join(words, " ") + " header --url URL) URL"}
 }
 
 // curl runs curl with a token for the one URL that it is given.

@@ -28,7 +28,7 @@ func (p *program) hints(err error) []string {
 	case errors.As(err, &hinted):
 		return hinted.hints
 	case errors.As(err, &option):
-		return curlHints()
+		return p.curlHints(option.Option)
 	case errors.As(err, new(*helper.OrphanError)):
 		return []string{"sfcred remove --orphans"}
 	case errors.As(err, &store):

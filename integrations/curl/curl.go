@@ -85,6 +85,9 @@ func Parse(args []string, apiURL string) (*Command, error) {
 // long takes in an option by its long name, and returns the words behind it.
 func (c *Command) long(name string, args []string) ([]string, error) {
 	o, ok := find(func(o option) bool { return o.name == name })
+	if !ok && strings.Contains(name, "=") {
+		return nil, &OptionError{shown(name), "a value must be the next word"}
+	}
 	if !ok {
 		return nil, &OptionError{shown(name), unknown}
 	}
@@ -167,7 +170,7 @@ func (c *Command) set(name string) {
 // readURL gives the URL that is meant, in a form in which curl has nothing to
 // guess, complete or expand.
 func (c *Command) readURL(text, apiURL string) (string, error) {
-	if strings.HasPrefix(text, "/") {
+	if strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "//") {
 		if apiURL == "" {
 			return "", &OptionError{"URL", "it begins with a slash, and the profile has no API URL"}
 		}

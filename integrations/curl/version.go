@@ -1,7 +1,6 @@
 package curl
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -28,7 +27,7 @@ const (
 func CheckVersion(printed []byte) error {
 	match := regexp.MustCompile(`^curl (\d+)\.(\d+)\.(\d+)[^\n]* libcurl/(\d+)\.(\d+)\.(\d+)`).FindSubmatch(printed)
 	if match == nil {
-		return errors.New("what version of curl this is cannot be told")
+		return &OptionError{"--location", "what version of curl this is cannot be told, so neither what it does with redirects"}
 	}
 	number := func(parts [][]byte) (n int) {
 		for _, part := range parts {
