@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -91,7 +92,7 @@ func (s *Server) mint(c Client, scopes []string, life time.Duration) string {
 		Aud:      s.APIURL,
 		ClientID: c.ID,
 		Scope:    strings.Join(scopes, " "),
-		Jti:      rand.Text(),
+		Jti:      s.generation() + rand.Text(),
 		Iat:      now.Unix(),
 		Exp:      now.Add(life).Unix(),
 	}
@@ -101,6 +102,21 @@ func (s *Server) mint(c Client, scopes []string, life time.Duration) string {
 		panic(fmt.Sprintf("sfapitest: sign an access token: %v", err))
 	}
 	return input + "." + base64.RawURLEncoding.EncodeToString(sig)
+}
+
+// Revoke makes all access tokens that were given so far worth nothing, as a
+// restart of the service might.
+func (s *Server) Revoke() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revoked++
+}
+
+// generation is how the jti of a token begins that has not been revoked.
+func (s *Server) generation() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strconv.Itoa(s.revoked) + "-"
 }
 
 func encodePart(part any) string {
@@ -133,6 +149,9 @@ func (s *Server) checkAccess(compact string) (Client, error) {
 	now := s.now()
 	if exp, ok := token.claims.seconds("exp"); !ok || exp <= unixSeconds(now) {
 		return Client{}, errors.New("the token has expired")
+	}
+	if jti, _ := token.claims.text("jti"); !strings.HasPrefix(jti, s.generation()) {
+		return Client{}, errors.New("the token was revoked")
 	}
 	id, _ := token.claims.text("client_id")
 	c, ok := s.client(id)

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"math/big"
 	"net/http"
 	"net/netip"
@@ -300,4 +301,26 @@ func TestLogKeepsNoSecret(t *testing.T) {
 	if len(s.Requests()) != 4 {
 		t.Errorf("got %d requests, want 4", len(s.Requests()))
 	}
+}
+
+// TestProtect has a handler of the caller's behind the same check as the API.
+func TestProtect(t *testing.T) {
+	s := newServer(t, alice())
+	s.Protect("GET /files/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "file "+r.URL.Path) }))
+	token := s.Mint("alice", time.Minute)
+	ask := func(authorization string, status int, body, reason string) {
+		t.Helper()
+		got := call(t, "GET", s.URL+"/files/a", authorization, nil)
+		if log := lastRequest(t, s); got.StatusCode != status || got.body != body || log.Reason != reason {
+			t.Errorf("got %d %s because of %q, want %d %s because of %q", got.StatusCode, got.body, log.Reason, status, body, reason)
+		}
+	}
+	ask("Bearer "+token, 200, "file /files/a", "")
+	ask("", 401, `{"detail":"Not authenticated"}`, "there is no Authorization header")
+	ask("Bearer "+s.Mint("alice", -time.Second), 401, `{"detail":"Could not validate credentials"}`, "the token has expired")
+	s.Revoke()
+	ask("Bearer "+token, 401, `{"detail":"Could not validate credentials"}`, "the token was revoked")
+	ask("Bearer "+s.Mint("alice", time.Minute), 200, "file /files/a", "")
+	s.SetAPIFault(sfapitest.Status(503, nil))
+	ask("Bearer "+token, 503, "Service Unavailable\n", "a fault answered")
 }

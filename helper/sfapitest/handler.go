@@ -8,7 +8,7 @@ import (
 // handler routes, sets the Date header by the server's clock and keeps the
 // log.
 func (s *Server) handler() http.Handler {
-	mux := http.NewServeMux()
+	mux := s.mux
 	mux.Handle(tokenPath, s.behind(&s.tokenFault, http.HandlerFunc(s.token)))
 	mux.Handle("GET "+issuerPath+"/jwks.json", http.HandlerFunc(s.jwks))
 	mux.Handle("GET "+issuerPath+"/.well-known/openid-configuration", http.HandlerFunc(s.discovery))
@@ -21,6 +21,15 @@ func (s *Server) handler() http.Handler {
 		mux.ServeHTTP(rec, r)
 		rec.note(http.StatusOK) // of a handler that wrote nothing
 	})
+}
+
+// Protect has h answer requests that match pattern, as [http.ServeMux] reads it,
+// and bring a good access token; all others are refused as the API refuses them.
+// It is for what else takes the service's tokens: a git host, a registry. Faults
+// of the API are before it too.
+func (s *Server) Protect(pattern string, h http.Handler) {
+	checked := s.bearer(func(w http.ResponseWriter, r *http.Request, _ Client) { h.ServeHTTP(w, r) })
+	s.mux.Handle(pattern, s.behind(&s.apiFault, checked))
 }
 
 // behind puts the fault that is set when a request comes before next.

@@ -42,6 +42,7 @@ type Server struct {
 	CA       []byte // PEM of the certificate to trust; nil without TLS
 
 	http *http.Server
+	mux  *http.ServeMux
 	stop context.CancelFunc // ends what requests wait for
 	done chan struct{}      // closed when http has stopped serving
 
@@ -54,6 +55,7 @@ type Server struct {
 	apiFault   Fault
 	used       map[string]float64 // jti by client, to its exp in Unix seconds
 	tasks      []task
+	revoked    int // how often all access tokens were
 	exchanges  int
 	refusals   int
 	requests   []Request
@@ -103,6 +105,7 @@ func newServer(scheme string, l net.Listener, clients []Client) *Server {
 		URL:      url,
 		TokenURL: url + tokenPath,
 		APIURL:   url + apiPath,
+		mux:      http.NewServeMux(),
 		done:     make(chan struct{}),
 		used:     make(map[string]float64),
 	}
