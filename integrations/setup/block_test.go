@@ -1,0 +1,126 @@
+package setup_test
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"sfcred/integrations/setup"
+)
+
+var mark = setup.Mark{Tool: "bazel", Profile: "lab"}
+
+const (
+	begin = "# >>> sfcred setup bazel --profile lab"
+	end   = "# <<< sfcred setup"
+	block = begin + "\none\ntwo\n" + end
+	other = "# >>> sfcred setup bazel --profile nersc\nx\n" + end
+)
+
+// What Put makes of a text, at its end unless a byte is named. Take gives the
+// text back each time, and a second Put changes nothing.
+func TestPutAndTake(t *testing.T) {
+	tests := []struct {
+		name, text string
+		at         int // -1 is the end
+		want       string
+	}{
+		{"nothing", "", -1, block + "\n"},
+		{"one line", "a\n", -1, "a\n" + block + "\n"},
+		{"blank lines at the end", "a\n\n\n", -1, "a\n\n\n" + block + "\n"},
+		{"no line end", "a", -1, "a\n" + block},
+		{"no line end in any line", "a\nb", -1, "a\nb\n" + block},
+		{"in the middle", "a\nb\n", 2, "a\n" + block + "\nb\n"},
+		{"at the beginning", "a\n", 0, block + "\na\n"},
+		{"lines of Windows", "a\r\nb\r\n", -1, "a\r\nb\r\n" + begin + "\r\none\r\ntwo\r\n" + end + "\r\n"},
+		{"the same without a last line end", "a\r\nb", -1, "a\r\nb\r\n" + begin + "\r\none\r\ntwo\r\n" + end},
+		{"another's block", other + "\n", -1, other + "\n" + block + "\n"},
+	}
+	for _, tt := range tests {
+		at := tt.at
+		if at < 0 {
+			at = len(tt.text)
+		}
+		got, err := mark.Put([]byte(tt.text), at, "one\ntwo\n")
+		if err != nil || string(got) != tt.want {
+			t.Errorf("%s: got %q, %v, want %q", tt.name, got, err, tt.want)
+		}
+		if again, err := mark.Put(got, len(got), "one\ntwo\n"); err != nil || !bytes.Equal(again, got) {
+			t.Errorf("%s, again: got %q, %v, want the same", tt.name, again, err)
+		}
+		if back, err := mark.Take(got); err != nil || string(back) != tt.text {
+			t.Errorf("%s, taken out: got %q, %v, want %q", tt.name, back, err, tt.text)
+		}
+	}
+}
+
+func TestPutReplaces(t *testing.T) {
+	text := "a\n" + block + "\nb\n"
+	got, err := mark.Put([]byte(text), len(text), "three")
+	if want := "a\n" + begin + "\nthree\n" + end + "\nb\n"; err != nil || string(got) != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
+func TestTakeLeavesOthers(t *testing.T) {
+	for _, text := range []string{"", "a\n", other + "\n", "# " + begin + "\nx\n"} {
+		if got, err := mark.Take([]byte(text)); err != nil || string(got) != text {
+			t.Errorf("%q: got %q, %v", text, got, err)
+		}
+	}
+}
+
+// Marks of which one is gone could take lines of the user's for ours.
+func TestBrokenMarks(t *testing.T) {
+	for _, text := range []string{
+		begin + "\none\n",
+		end + "\n",
+		"one\n" + end + "\n",
+		begin + "\n" + block + "\n",
+		begin + "\n" + other + "\n",
+		other + "\n" + begin + "\n",
+		block + "\n" + block + "\n",
+	} {
+		if got, err := mark.Put([]byte(text), len(text), "one"); !errors.Is(err, setup.ErrBlock) || got != nil {
+			t.Errorf("put into %q: got %q, %v", text, got, err)
+		}
+		if got, err := mark.Take([]byte(text)); !errors.Is(err, setup.ErrBlock) {
+			t.Errorf("take from %q: got %q, %v", text, got, err)
+		}
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	text := []byte(block + "\n" + other + "\n# >>> sfcred setup cargo --profile x\n" + end + "\n")
+	if got, want := setup.Profiles(text, "bazel"), []string{"lab", "nersc"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Whatever the text: what Put puts in, Take takes out, byte for byte.
+func FuzzBlock(f *testing.F) {
+	for _, text := range []string{"", "a", "a\n", "a\r\n", "\r", "\n", block, other + "\n", begin, end + "\n", "a\nb\r\nc"} {
+		f.Add([]byte(text), "one\ntwo")
+	}
+	f.Fuzz(func(t *testing.T, text []byte, body string) {
+		if bytes.Contains([]byte(body), []byte("sfcred setup")) || bytes.ContainsRune([]byte(body), '\r') {
+			return // no room writes such a body
+		}
+		before, err := mark.Take(text)
+		if err != nil {
+			return
+		}
+		got, err := mark.Put(before, len(before), body)
+		if bytes.HasSuffix(before, []byte("\r")) {
+			return // refused
+		}
+		if err != nil {
+			t.Fatalf("put into %q: %v", before, err)
+		}
+		back, err := mark.Take(got)
+		if err != nil || !bytes.Equal(back, before) {
+			t.Errorf("%q: became %q, and then %q, %v", before, got, back, err)
+		}
+	})
+}
