@@ -118,16 +118,15 @@ func remove(text []byte, e setup.Entry) ([]byte, error) {
 // there. They are the first profile's; others may have joined it.
 func takeBlock(text []byte) ([]byte, error) {
 	c, err := readConfig(text)
-	if err != nil {
-		return nil, err
+	if err != nil || c.list == nil || !c.list.isDefault() {
+		return text, err
 	}
 	for _, profile := range setup.Profiles(text, "cargo") {
 		without, err := setup.Mark{Tool: "cargo", Profile: profile}.Take(text)
 		if err != nil {
-			return nil, err
+			return text, nil // no lines of ours any more
 		}
-		after, err := readConfig(without)
-		if err == nil && after.list == nil && c.list.isDefault() {
+		if after, err := readConfig(without); err == nil && after.list == nil {
 			return without, nil
 		}
 	}
