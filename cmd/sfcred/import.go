@@ -61,7 +61,7 @@ func (p *program) importKeys(c *cli.Context) error {
 		return err
 	}
 	offers := offersOf(found, config, importName(c))
-	if err := p.nameOffer(offers); err != nil {
+	if err := p.nameOffer(c, offers); err != nil {
 		return err
 	}
 	if c.Bool("dry-run") || c.Bool("json") && !c.Bool("all") {
@@ -87,6 +87,15 @@ func checkImportFlags(c *cli.Context) error {
 		return &usageError{text: "--site and --token-url exclude each other: a site is a preset for its own token URL"}
 	}
 	return nil
+}
+
+// importAgain is the import command as it was typed, with another flag.
+func (p *program) importAgain(c *cli.Context, more ...string) string {
+	known := importFlags()
+	if slices.Contains(more, "--dry-run") { // which asks and takes nothing
+		known = slices.DeleteFunc(known, func(f cli.Flag) bool { return slices.Contains([]string{"all", "delete-source"}, f.Names()[0]) })
+	}
+	return p.again([]string{"import"}, known, c, more, c.Args().Slice()...)
 }
 
 // findKeys looks in all places, or in those that the command line names.
@@ -129,7 +138,7 @@ func offersOf(found []keyfiles.Found, config *helper.Config, site string) []offe
 
 // nameOffer has --profile name the only key that is offered. The variable of
 // that name says which profile is used, not what new ones are called.
-func (p *program) nameOffer(offers []offer) error {
+func (p *program) nameOffer(c *cli.Context, offers []offer) error {
 	if p.profile == "" || p.profile == p.env.profile {
 		return nil
 	}
@@ -141,7 +150,7 @@ func (p *program) nameOffer(offers []offer) error {
 		}
 	}
 	if fresh > 1 {
-		return &usageError{text: fmt.Sprintf("--profile %s is one name, and %d keys are found", p.profile, fresh), hints: []string{"sfcred import --dry-run"}}
+		return &usageError{text: fmt.Sprintf("--profile %s is one name, and %d keys are found", p.profile, fresh), hints: []string{p.again([]string{"import"}, importFlags(), c, nil, "PATH")}}
 	}
 	return nil
 }
@@ -217,6 +226,13 @@ func (p *program) importOffers(c *cli.Context, offers []offer) error {
 	return failed
 }
 
+// checkImportStore finds out whether keys could be stored, once for all.
+func (p *program) checkImportStore(c *cli.Context) error {
+	store, stores := cmp.Or(c.String("store"), keychain.StoreKeychain), p.stores()
+	stores.Passphrase = p.passphraseFromPerson()
+	return p.checkStore(c.Context, stores, store, p.importAgain(c, "--store", "file"), p.importAgain(c, "--store", "pem"))
+}
+
 // chooseOffers asks which keys are wanted.
 func (p *program) chooseOffers(c *cli.Context, offers []offer) ([]offer, error) {
 	var fresh []offer
@@ -227,14 +243,20 @@ func (p *program) chooseOffers(c *cli.Context, offers []offer) ([]offer, error) 
 		}
 		fresh = append(fresh, o)
 	}
-	if c.Bool("all") || len(fresh) == 0 {
-		return fresh, nil
+	if len(fresh) == 0 {
+		return nil, nil
+	}
+	if c.Bool("all") {
+		return fresh, p.checkImportStore(c)
 	}
 	tty, err := openTerminal()
 	if err != nil {
-		return nil, &usageError{"which keys to import is not said, and there is no terminal to ask on", []string{"sfcred import --dry-run", "sfcred import --all"}}
+		return nil, &usageError{"which keys to import is not said, and there is no terminal to ask on", []string{p.importAgain(c, "--dry-run"), p.importAgain(c, "--all")}}
 	}
 	defer tty.close()
+	if err := p.checkImportStore(c); err != nil {
+		return nil, err
+	}
 	var chosen []offer
 	for _, o := range fresh {
 		for _, warning := range o.Warnings {
@@ -255,7 +277,7 @@ func (p *program) chooseOffers(c *cli.Context, offers []offer) ([]offer, error) 
 func (p *program) importOne(c *cli.Context, o offer) error {
 	own := *p
 	own.profile = o.name
-	told := &foundFlags{Context: c, own: map[string]string{"key": o.Path}}
+	told := &moreFlags{c, map[string]string{"key": o.Path}}
 	if o.ClientID != "" {
 		told.own["client-id"] = o.ClientID
 	}
@@ -270,21 +292,6 @@ func (p *program) importOne(c *cli.Context, o offer) error {
 		p.say("hint", "unset "+o.Variable)
 	}
 	return err
-}
-
-// foundFlags are what a login is told for a key that was found: the flags of
-// import, and where the key is.
-type foundFlags struct {
-	*cli.Context
-	own map[string]string
-}
-
-func (f *foundFlags) IsSet(name string) bool { return f.own[name] != "" || f.Context.IsSet(name) }
-
-func (f *foundFlags) String(name string) string { return cmp.Or(f.own[name], f.Context.String(name)) }
-
-func (f *foundFlags) Bool(name string) bool {
-	return f.Context.Bool(name) && !(name == "delete-source" && f.own["key"] == "-")
 }
 
 // place is where the key was found, for people.

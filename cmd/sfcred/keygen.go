@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -188,22 +189,20 @@ func (k *keygenRun) mayReplace() error {
 	return err
 }
 
-func (k *keygenRun) again(flag string) string {
-	return fmt.Sprintf("sfcred keygen --profile %s %s", k.name, flag)
+// again is the keygen command as it was typed, with other flags.
+func (k *keygenRun) again(more ...string) string {
+	known := keygenFlags()
+	if slices.Contains(more, "--show") { // the others say how a key is made
+		known = slices.DeleteFunc(known, func(f cli.Flag) bool { return f.Names()[0] != "jwk" })
+	}
+	return k.program.again([]string{"keygen"}, known, &moreFlags{k.c, map[string]string{"profile": k.name}}, more)
 }
 
 // prepare finds out whether the key could be stored, and has a person asked
 // while no deadline runs.
 func (k *keygenRun) prepare(store string) error {
-	ctx, cancel := k.deadline(k.c.Context)
-	defer cancel()
-	err := k.stores.Check(ctx, store)
-	switch {
-	case store == keychain.StoreKeychain && errors.Is(err, keychain.ErrLocked):
-		return nil // storing lets the keychain ask its owner
-	case store == keychain.StoreKeychain && errors.Is(err, keychain.ErrUnavailable):
-		return &hintedError{err, []string{k.again("--store file")}}
-	case err == nil && store == keychain.StoreFile:
+	err := k.checkStore(k.c.Context, k.stores, store, k.again("--store", "file"))
+	if err == nil && store == keychain.StoreFile {
 		_, err = k.stores.Passphrase(k.c.Context, true, "the new key file")
 	}
 	return err

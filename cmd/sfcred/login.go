@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -57,9 +57,10 @@ type loginRun struct {
 	file       helper.ConfigFile
 	stores     *keychain.Stores
 	name       string
-	old        *helper.Profile // what stands under the name, or nil
-	sourceText []byte          // what the key file held; for --delete-source
-	from       string          // what the key on standard input is called, or ""
+	old        *helper.Profile   // what stands under the name, or nil
+	sourceText []byte            // what the key file held; for --delete-source
+	from       string            // what the key on standard input is called, or ""
+	answers    map[string]string // what a person has said instead of flags
 	profile    helper.Profile
 }
 
@@ -89,6 +90,11 @@ func (l *loginRun) run() error {
 	}
 	if err := l.checkSource(); err != nil {
 		return err
+	}
+	if l.asksForKey() { // not in vain
+		if err := l.checkStore(); err != nil {
+			return err
+		}
 	}
 	key, err := l.readKey()
 	if err != nil {
@@ -194,30 +200,33 @@ func (l *loginRun) mayReplace(old *helper.Profile, askNow bool) error {
 	return err
 }
 
-// again is the login command as it was typed, with another flag.
-func (l *loginRun) again(flag ...string) string {
-	words := []string{"sfcred", "login"}
-	instead := append(flag, "")[0]
-	if l.program.profile != "" && instead != "--profile" {
-		words = append(words, "--profile", l.program.profile)
+// again is the login command as it was typed, and answered, with other flags.
+func (l *loginRun) again(more ...string) string {
+	own := map[string]string{"profile": l.program.profile}
+	maps.Copy(own, l.answers)
+	text := l.program.again([]string{"login"}, loginFlags(), &moreFlags{l.c, own}, more)
+	if l.from != "" { // the variable that import has the key from
+		text = "printenv " + l.from + " | " + text
 	}
-	for _, f := range loginFlags() {
-		name := f.Names()[0]
-		if !l.c.IsSet(name) || "--"+name == instead {
-			continue
-		}
-		switch f.(type) {
-		case *cli.BoolFlag:
-			words = append(words, "--"+name)
-		case *cli.GenericFlag:
-			for _, v := range listOf(l.c, name) {
-				words = append(words, "--"+name, shellWord(v))
-			}
-		default:
-			words = append(words, "--"+name, shellWord(l.c.String(name)))
-		}
+	return text
+}
+
+// againWithKey is the login command with a key file, and a client ID where none
+// was said.
+func (l *loginRun) againWithKey() string {
+	more := []string{"--key", "KEY_FILE"}
+	if l.profile.ClientID == "" {
+		more = append([]string{"--client-id", "CLIENT_ID"}, more...)
 	}
-	return strings.Join(append(words, flag...), " ")
+	return l.again(more...)
+}
+
+// answered notes what a person has said in place of a flag.
+func (l *loginRun) answered(flag, value string) {
+	if l.answers == nil {
+		l.answers = map[string]string{}
+	}
+	l.answers[flag] = value
 }
 
 // prepareStore finds out whether the key could be stored, before anything is
@@ -242,19 +251,36 @@ func (l *loginRun) prepareStore() error {
 		return nil // the key has come from there
 	}
 	l.profile.KeyID = keychain.NewID()
-	ctx, cancel := l.deadline(l.ctx)
-	defer cancel()
-	err := l.stores.Check(ctx, l.profile.Store)
-	if l.profile.Store == keychain.StoreKeychain {
-		switch {
-		case errors.Is(err, keychain.ErrLocked):
-			return nil // storing lets the keychain ask its owner
-		case errors.Is(err, keychain.ErrUnavailable):
-			return &hintedError{err, []string{l.again("--store", "file"), l.again("--store", "pem")}}
-		}
-	}
+	err := l.checkStore()
 	if err == nil && l.profile.Store == keychain.StoreFile {
 		_, err = l.stores.Passphrase(l.ctx, true, "the new key file")
+	}
+	return err
+}
+
+// checkStore finds out whether a key could be stored.
+func (l *loginRun) checkStore() error {
+	pem := []string{"--store", "pem"}
+	if key := l.c.String("key"); key == "" || key == "-" {
+		pem = append(pem, "--key", "KEY_FILE")
+	}
+	return l.program.checkStore(l.ctx, l.stores, l.profile.Store, l.again("--store", "file"), l.again(pem...))
+}
+
+// checkStore finds out whether a key could be put into a store. Where there is no keychain, the hints say how to do
+// without.
+func (p *program) checkStore(ctx context.Context, stores *keychain.Stores, store string, without ...string) error {
+	if store != keychain.StoreKeychain && store != keychain.StoreFile {
+		return nil
+	}
+	ctx, cancel := p.deadline(ctx)
+	defer cancel()
+	err := stores.Check(ctx, store)
+	switch {
+	case store == keychain.StoreKeychain && errors.Is(err, keychain.ErrLocked):
+		return nil // storing lets the keychain ask its owner
+	case store == keychain.StoreKeychain && errors.Is(err, keychain.ErrUnavailable):
+		return &hintedError{err, without}
 	}
 	return err
 }

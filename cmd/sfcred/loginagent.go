@@ -15,9 +15,6 @@ import (
 // agentKey finds the key in the ssh-agent: the one that --key names, or the
 // only one that can be used.
 func (l *loginRun) agentKey() (*loginKey, error) {
-	if err := l.clientID(""); err != nil {
-		return nil, err
-	}
 	ctx, cancel := l.deadline(l.ctx)
 	defer cancel()
 	fingerprint, err := l.agentFingerprint(ctx)
@@ -43,7 +40,7 @@ func (l *loginRun) agentKey() (*loginKey, error) {
 	if !slices.Contains(fit, p.Alg) {
 		p.Alg = fit[0]
 	}
-	return &loginKey{open: open}, nil
+	return &loginKey{open: open}, l.clientID("")
 }
 
 // agentFingerprint names the agent's key.

@@ -118,7 +118,7 @@ func (l *loginRun) checkAlg(fit []string) error {
 func (l *loginRun) keyText() (text []byte, from string, err error) {
 	path := l.c.String("key")
 	switch {
-	case path == "" || path == "-" && isTerminal(l.stdin):
+	case l.asksForKey():
 		text, err = l.pastedKey()
 		return text, "pasted key", err
 	case path == "-":
@@ -139,6 +139,12 @@ func (l *loginRun) keyText() (text []byte, from string, err error) {
 	}
 	l.sourceText = text
 	return text, fmt.Sprintf("key file %s", path), nil
+}
+
+// asksForKey says whether a person is to type the key, or paste it.
+func (l *loginRun) asksForKey() bool {
+	key := l.c.String("key")
+	return key == "" && l.profile.Store != keychain.StoreAgent && l.profile.Store != keychain.StoreCommand || key == "-" && isTerminal(l.stdin)
 }
 
 // warnOpen tells that others can read the file the key came from.
@@ -162,7 +168,7 @@ func isTerminal(r io.Reader) bool {
 func (l *loginRun) pastedKey() ([]byte, error) {
 	tty, err := openTerminal()
 	if err != nil {
-		return nil, &usageError{text: "no key: " + err.Error(), hints: []string{"sfcred login --client-id CLIENT_ID --key KEY_FILE"}}
+		return nil, &usageError{text: "no key: " + err.Error(), hints: []string{l.againWithKey()}}
 	}
 	defer tty.close()
 	text, err := tty.secret(l.ctx, "private key (paste PEM or JWK, or type its file's name; it is not shown):", wholeKey)
@@ -241,5 +247,6 @@ func (l *loginRun) clientID(inFile string) error {
 	if errors.Is(err, io.EOF) || err == nil && p.ClientID == "" {
 		return missing
 	}
+	l.answered("client-id", p.ClientID)
 	return err
 }
