@@ -70,6 +70,10 @@ func (s *Server) bearer(next func(http.ResponseWriter, *http.Request, Client)) h
 			refuse(w, status, "Source IP incompatible", "the source address "+r.RemoteAddr+" is not one of the client's")
 			return
 		}
+		if slices.Contains(c.Denied, strings.TrimPrefix(r.URL.Path, apiPath)) {
+			refuse(w, http.StatusForbidden, "Forbidden", "the client's level is too low for this path")
+			return
+		}
 		next(w, r, c)
 	}
 }

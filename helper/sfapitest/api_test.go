@@ -178,6 +178,7 @@ func TestRefusedAtAPI(t *testing.T) {
 		{"from elsewhere", elsewhere, sfapitest.Policy{}, "/account/", 401, "the source address 127.0.0.1:"},
 		{"from elsewhere, 403", elsewhere, sfapitest.Policy{SourceStatus: 403}, "/account/", 403, "the source address 127.0.0.1:"},
 		{"level too low", func(c *sfapitest.Client) { c.ReadOnly = true }, sfapitest.Policy{}, "/utilities/command/perlmutter", 403, "the client's level is too low"},
+		{"level too low for the list", func(c *sfapitest.Client) { c.Denied = []string{"/account/clients"} }, sfapitest.Policy{}, "/account/clients", 403, "the client's level is too low"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -323,4 +324,26 @@ func TestProtect(t *testing.T) {
 	ask("Bearer "+s.Mint("alice", time.Minute), 200, "file /files/a", "")
 	s.SetAPIFault(sfapitest.Status(503, nil))
 	ask("Bearer "+token, 503, "Service Unavailable\n", "a fault answered")
+
+// TestSourceAtAPI has the token endpoint take a client from anywhere, and the
+// API not; a level that is too low for one path is not for another.
+func TestSourceAtAPI(t *testing.T) {
+	c := alice()
+	elsewhere(&c)
+	s := newServer(t, c)
+	s.SetPolicy(sfapitest.Policy{SourceAtAPI: true, SourceStatus: 403})
+	resp := post(t, s, formOf(compact(rsaKey(), members{"alg": "RS256"}, goodClaims(s))))
+	if resp.StatusCode != 200 {
+		t.Fatalf("got %s %s (%s)", resp.Status, resp.body, lastRequest(t, s).Reason)
+	}
+	authorization := "Bearer " + s.Mint("alice", time.Minute)
+	if resp := get(t, s, "/account/", authorization); resp.StatusCode != 403 {
+		t.Errorf("got %s, want 403", resp.Status)
+	}
+	c = alice()
+	c.Denied = []string{"/account/clients"}
+	s.Add(c)
+	if resp := get(t, s, "/account/", authorization); resp.StatusCode != 200 {
+		t.Errorf("got %s, want 200", resp.Status)
+	}
 }

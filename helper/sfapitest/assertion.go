@@ -38,7 +38,7 @@ func (s *Server) authenticate(r *http.Request, assertion string) (Client, error)
 	if c.expired(now) {
 		return Client{}, fmt.Errorf("the client expired at %s", c.Expires.UTC().Format(time.RFC3339))
 	}
-	if !c.admits(r.RemoteAddr) {
+	if !policy.SourceAtAPI && !c.admits(r.RemoteAddr) {
 		return Client{}, fmt.Errorf("the source address %s is not one of the client's", r.RemoteAddr)
 	}
 	return c, s.spend(c.ID, token.claims, now)

@@ -23,6 +23,7 @@ type Client struct {
 	Source   []netip.Prefix   // addresses it may come from; empty: any
 	Scopes   []string         // what may be asked for, and is granted where nothing is
 	ReadOnly bool             // its level is too low to run commands
+	Denied   []string         // paths below the API that its level is too low for, such as /account/clients
 }
 
 // allows reports whether c may sign with alg.

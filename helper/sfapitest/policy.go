@@ -26,6 +26,10 @@ type Policy struct {
 	// SourceStatus is the API's answer to a client's token from an address
 	// outside its Source; 0: 401. Reports of the service name 401 and 403.
 	SourceStatus int
+
+	// SourceAtAPI has the token endpoint let clients from any address have
+	// tokens, which the API then does not take.
+	SourceAtAPI bool
 }
 
 // SetPolicy replaces the policy, for requests that come after it.
