@@ -3,7 +3,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
@@ -60,7 +62,7 @@ func notPassedOn() []syscall.Signal {
 
 // startChild starts a program with our descriptors as they are, but for those
 // given: also with those beyond standard error that our caller meant for it.
-func startChild(path string, argv, env []string, s streams, signals chan os.Signal) (*child, error) {
+func (p *program) startChild(path string, argv, env []string, s streams, signals chan os.Signal) (*child, error) {
 	files := []uintptr{0, 1, 2}
 	if s.stdin != nil {
 		files[0] = s.stdin.Fd()
@@ -68,7 +70,9 @@ func startChild(path string, argv, env []string, s streams, signals chan os.Sign
 	if s.stderr != nil {
 		files[2] = s.stderr.Fd()
 	}
+	p.core.give()
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: env, Files: files})
+	p.core.take()
 	if err != nil {
 		return nil, err
 	}
@@ -86,10 +90,12 @@ func startChild(path string, argv, env []string, s streams, signals chan os.Sign
 // has left free.
 func inherited(pipe *os.File) (name string, ok bool) {
 	name = fmt.Sprintf("/dev/fd/%d", pipe.Fd())
-	if info, err := os.Stat(name); err != nil || info.Mode().Type() != os.ModeNamedPipe {
+	info, err := os.Stat(name)
+	// Our own descriptors are closed to us (core_unix.go), and open to the child.
+	if !errors.Is(err, fs.ErrPermission) && (err != nil || info.Mode().Type() != os.ModeNamedPipe) {
 		return "", false // no /proc, perhaps
 	}
-	_, err := unix.FcntlInt(pipe.Fd(), unix.F_SETFD, 0)
+	_, err = unix.FcntlInt(pipe.Fd(), unix.F_SETFD, 0)
 	return name, err == nil
 }
 

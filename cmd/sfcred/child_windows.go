@@ -23,7 +23,7 @@ func heed() chan os.Signal {
 }
 
 // startChild starts a program with our streams, but for those given.
-func startChild(path string, argv, env []string, s streams, signals chan os.Signal) (*child, error) {
+func (p *program) startChild(path string, argv, env []string, s streams, signals chan os.Signal) (*child, error) {
 	files := []*os.File{cmp.Or(s.stdin, os.Stdin), os.Stdout, cmp.Or(s.stderr, os.Stderr)}
 	process, err := os.StartProcess(path, argv, &os.ProcAttr{Env: env, Files: files})
 	if err != nil {

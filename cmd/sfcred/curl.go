@@ -102,7 +102,7 @@ func (p *program) runCurl(path string, command *curl.Command, checked *url.URL, 
 			return err
 		}
 	}
-	child, err := startChild(path, command.Argv(checked, header.name), curlEnviron(), s, signals)
+	child, err := p.startChild(path, command.Argv(checked, header.name), curlEnviron(), s, signals)
 	s.stderr.Close() // nil is fine with it
 	if err != nil {
 		return notRun("curl", err)

@@ -132,7 +132,7 @@ func (p *program) execWith(ctx context.Context, program string, o execOptions, t
 			p.warn(fmt.Sprintf("token file: %v", err))
 		}
 	}()
-	child, err := startChild(program, o.argv, p.execEnviron(o, file, t), streams{}, signals)
+	child, err := p.startChild(program, o.argv, p.execEnviron(o, file, t), streams{}, signals)
 	if err != nil {
 		return notRun(o.argv[0], err)
 	}

@@ -19,7 +19,9 @@ import (
 )
 
 func main() {
+	core := leaveNoCore() // before there is a secret in memory
 	p := newProgram(time.Now())
+	p.core = core
 	code := p.run(context.Background(), os.Args)
 	var sig signalError
 	if code != exitOK && errors.As(p.caught, &sig) {

@@ -31,6 +31,7 @@ type program struct {
 	caught         error  // the signal that ended what was being done
 	alias          string // the helper whose name it was called by, or ""
 	pace           pace   // of exec's renewals
+	core           coreLimit
 
 	// the global flags, or their variables
 	profile, config string

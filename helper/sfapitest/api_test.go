@@ -324,6 +324,7 @@ func TestProtect(t *testing.T) {
 	ask("Bearer "+s.Mint("alice", time.Minute), 200, "file /files/a", "")
 	s.SetAPIFault(sfapitest.Status(503, nil))
 	ask("Bearer "+token, 503, "Service Unavailable\n", "a fault answered")
+}
 
 // TestSourceAtAPI has the token endpoint take a client from anywhere, and the
 // API not; a level that is too low for one path is not for another.
