@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -27,12 +28,14 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
 	"sfcred/helper"
 	"sfcred/helper/sfapitest"
 	"sfcred/keychain"
+	"sfcred/keychain/disk"
 	"sfcred/keychain/jose"
 	"sfcred/keychain/keychaintest"
 )
@@ -43,19 +46,23 @@ import (
 type killCase struct {
 	name, before, after string
 	args                []string // URL and API stand for the server's flags
-	only                string   // of the steps, those about this; see below
+	done                int      // the exit code of the command where all is done already
+	only                string   // of the steps, those that match; see below
 	dialogue            string   // what a person is asked, if one is
 }
 
-// inFiles are the steps at which a new key file is written, the config switched
-// and an old key file removed: all that differs from the keychain. Each kill
-// costs seconds there, for a new key file is slow to open, as it should be.
-const inFiles = "/keys|renameat|exit"
+// A new key file is slow to write and to open, as it should be. So where one is
+// made, kills come only at what is done to it, and when the config is put in
+// place: the rest is as it is with the keychain.
+const (
+	inFiles = "/keys|renameat|exit"
+	inPlace = "renameat|unlinkat .*/keys"
+)
 
 var killCases = []killCase{
 	{name: "login", before: "", after: "*test first key@keychain",
 		args: []string{"login", "-p", "test", "--client-id", "first", "--key", "key.pem", "URL", "API"}},
-	{name: "login and delete the source", before: "", after: "*test first key@keychain",
+	{name: "login and delete the source", before: "", after: "*test first key@keychain", done: exitFailed,
 		args: []string{"login", "-p", "test", "--client-id", "first", "--key", "source.pem", "--delete-source", "URL"}},
 	{name: "login with another key", before: "*test first key@keychain +ec@keychain", after: "*test second other@keychain +ec@keychain",
 		args: []string{"login", "-p", "test", "--client-id", "second", "--key", "other.pem", "--replace"}},
@@ -63,44 +70,40 @@ var killCases = []killCase{
 		args: []string{"login", "-p", "test", "--client-id", "swapped"}},
 	{name: "login with the pending key", before: "*test first key@keychain +other@keychain", after: "*test second other@keychain",
 		args: []string{"login", "-p", "test", "--client-id", "second"}},
-	{name: "first login with a pending key", before: "test - - +other@keychain", after: "*test second other@keychain",
+	{name: "first login with a pending key", before: "test - - +other@keychain", after: "*test second other@keychain", done: exitUsage,
 		args: []string{"login", "-p", "test", "--client-id", "second", "URL"}},
-	{name: "keygen", before: "", after: "test - - +new@keychain",
+	{name: "keygen", before: "", after: "test - - +new@keychain", done: exitUsage,
 		args: []string{"keygen", "-p", "test", "--alg", "ES256"}},
-	{name: "keygen beside a key", before: "*test first key@keychain", after: "*test first key@keychain +new@keychain",
+	{name: "keygen beside a key", before: "*test first key@keychain", after: "*test first key@keychain +new@keychain", done: exitUsage,
 		args: []string{"keygen", "--alg", "ES256"}},
 	{name: "keygen again", before: "*test first key@keychain +ec@keychain", after: "*test first key@keychain +new@keychain",
 		args: []string{"keygen", "--alg", "ES256", "--replace"}},
-	{name: "edit the store", before: "*test first key@file +ec@keychain", after: "*test first key@keychain +ec@keychain",
+	{name: "edit the store", before: "*test first key@file +ec@keychain", after: "*test first key@keychain +ec@keychain", done: exitUsage,
 		args: []string{"edit", "--store", "keychain"}},
-	{name: "edit the name", before: "*test first key@keychain +ec@keychain", after: "*next first key@keychain +ec@keychain",
+	{name: "edit the name", before: "*test first key@keychain +ec@keychain", after: "*next first key@keychain +ec@keychain", done: exitNothing,
 		args: []string{"edit", "test", "--rename", "next"}},
 	{name: "edit the hosts", before: "*test first key@keychain", after: "*test first key@keychain api.example",
 		args: []string{"edit", "--host", "+api.example"}},
-	{name: "remove", before: "*test first key@keychain; two second other@keychain", after: "two second other@keychain",
+	{name: "remove", before: "*test first key@keychain; two second other@keychain", after: "two second other@keychain", done: exitNothing,
 		args: []string{"remove", "--yes", "test"}},
-	{name: "remove with a pending key", before: "*test first key@keychain +ec@file", after: "",
+	{name: "remove with a pending key", before: "*test first key@keychain +ec@file", after: "", done: exitNothing,
 		args: []string{"remove", "--yes", "test"}},
 
 	{name: "login, in files", before: "", after: "*test first key@file", only: inFiles,
 		args: []string{"login", "-p", "test", "--store", "file", "--client-id", "first", "--key", "key.pem", "URL"}},
-	{name: "login with another key, in files", before: "*test first key@file", after: "*test second other@file", only: inFiles,
+	{name: "login with another key, in files", before: "*test first key@file", after: "*test second other@file", only: inPlace,
 		args: []string{"login", "-p", "test", "--client-id", "second", "--key", "other.pem", "--replace"}},
 	{name: "login with the pending key, in files", before: "*test first key@file +other@file", after: "*test second other@file",
 		args: []string{"login", "-p", "test", "--client-id", "second"}},
-	{name: "keygen, in files", before: "*test first key@file +ec@file", after: "*test first key@file +new@file", only: inFiles,
+	{name: "keygen, in files", before: "*test first key@file +ec@file", after: "*test first key@file +new@file", only: inPlace,
 		args: []string{"keygen", "--alg", "ES256", "--replace"}},
-	{name: "edit the store, in files", before: "*test first key@keychain", after: "*test first key@file", only: inFiles,
+	{name: "edit the store, in files", before: "*test first key@keychain", after: "*test first key@file", done: exitUsage, only: inPlace,
 		args: []string{"edit", "--store", "file"}},
-	{name: "edit the passphrase", before: "*test first key@file", after: "*test first key@file", only: inFiles,
+	{name: "edit the passphrase", before: "*test first key@file", after: "*test first key@file", only: inPlace,
 		args: []string{"edit", "--new-passphrase"}, dialogue: "? new passphrase\n> staple\n? the same again\n> staple\n"},
-	{name: "remove, in files", before: "*test first key@file +ec@file", after: "",
+	{name: "remove, in files", before: "*test first key@file +ec@file", after: "", done: exitNothing,
 		args: []string{"remove", "--yes", "test"}},
 }
-
-// Apart from the other tests, since it takes long:
-//
-//	SFCRED_REAL=1 go test -tags kill -timeout 60m -run TestRealKill ./cmd/sfcred
 
 // TestRealKill kills the released binary at every step that changes what is on
 // the disk or in the keychain. Whatever has become of it, a key is never lost,
@@ -122,6 +125,8 @@ func TestRealKill(t *testing.T) {
 			})
 		}
 	})
+	t.Run("another waits", func(t *testing.T) { newVictim(t, sfcred, tally).whileAnotherWaits() })
+	t.Run("waiting", func(t *testing.T) { newVictim(t, sfcred, tally).whileItWaits() })
 	t.Log(tally)
 }
 
@@ -465,16 +470,15 @@ func (v *victim) everywhere(c killCase) {
 	if got := v.state(); killed || got != c.after {
 		v.Fatalf("not killed, the command leaves %q, want %q", got, c.after)
 	}
-	again := v.do("sfcred", v.command(c)...).code // of one that finds all done
-	v.atEachStep(c, calls, again)
+	v.atEachStep(c, calls)
 	if c.dialogue == "" {
-		v.atEachCall(c, again)
+		v.atEachCall(c)
 	}
 }
 
 // atEachStep kills a command at its steps, of which the calls tell that it made
 // when it was not killed.
-func (v *victim) atEachStep(c killCase, calls []call, again int) {
+func (v *victim) atEachStep(c killCase, calls []call) {
 	whole, only := steps(calls), regexp.MustCompile(c.only)
 	var todo []int
 	for i, s := range whole {
@@ -483,43 +487,46 @@ func (v *victim) atEachStep(c killCase, calls []call, again int) {
 		}
 	}
 	logs, misses := [][]call{calls}, 0
-	for tries := 0; len(todo) > 0; tries++ {
-		if tries == 50+5*len(whole) {
-			v.Fatalf("%d steps were not met, the first is %v", len(todo), whole[todo[0]])
-		}
+	for len(todo) > 0 {
 		v.seed(c.before)
-		aims := aimsAt(logs[tries%len(logs)], todo[0])
-		var at int
-		switch file, ok := v.firstAt(whole, todo[0]); {
-		case len(aims) == 0 && ok:
-			part, killed := v.run(c, whole[todo[0]].name+":signal=KILL:when=1", file)
-			if !killed || len(steps(part)) != 1 || part[len(part)-1].about != whole[todo[0]].about {
-				continue
-			}
-			at = todo[0]
-		case len(aims) == 0 || misses == 3: // perhaps it goes another way now
-			calls, _ = v.run(c, "", "")
-			logs, misses = append([][]call{calls}, logs[:min(len(logs), 3)]...), 0
-			continue
-		default:
-			aim := aims[misses%len(aims)]
-			part, killed := v.run(c, fmt.Sprintf("%s:signal=KILL:when=%d", aim.name, aim.nth), "")
-			done := steps(slices.DeleteFunc(slices.Clone(part), func(c call) bool { return !c.done }))
-			misses++
-			if at = len(done); !killed || !sameSteps(done, whole) || len(steps(part)) > at+1 {
-				continue
-			}
-		}
+		at, ok := v.killAt(c, whole, todo[0], logs[misses%len(logs)], misses)
 		hit := slices.Index(todo, at)
-		if hit < 0 {
+		if !ok || hit < 0 {
+			switch misses++; {
+			case misses == 60:
+				v.Fatalf("%q was not killed at %d steps, of which the first is %v", c.name, len(todo), whole[todo[0]])
+			case misses%3 == 0: // perhaps it goes another way now
+				v.seed(c.before)
+				calls, _ = v.run(c, "", "")
+				logs = append(logs, calls)
+			}
 			continue
 		}
 		todo, misses = slices.Delete(todo, hit, hit+1), 0
 		v.tally.steps.Add(1)
-		if v.afterKill(c, at%2 == 0, again); v.Failed() {
+		if v.afterKill(c, at%2 == 0); v.Failed() {
 			v.Fatalf("that was %q, killed after %d steps, before %v", c.name, at, whole[at])
 		}
 	}
+}
+
+// killAt kills a command at a step, or thereabouts, and returns the step that
+// it did not get to do; ok says whether that is known for sure. A log tells which
+// calls it may make.
+func (v *victim) killAt(c killCase, whole []call, step int, log []call, try int) (at int, ok bool) {
+	aims := aimsAt(log, step)
+	if len(aims) == 0 {
+		file, ok := v.firstAt(whole, step)
+		if !ok {
+			return 0, false
+		}
+		part, killed := v.run(c, whole[step].name+":signal=KILL:when=1", file)
+		return step, killed && len(steps(part)) == 1 && part[len(part)-1].about == whole[step].about
+	}
+	aim := aims[try%len(aims)]
+	part, killed := v.run(c, fmt.Sprintf("%s:signal=KILL:when=%d", aim.name, aim.nth), "")
+	done := steps(slices.DeleteFunc(slices.Clone(part), func(c call) bool { return !c.done }))
+	return len(done), killed && sameSteps(done, whole) && len(steps(part)) <= len(done)+1
 }
 
 // firstAt gives the file that a step is about, if it has one and the same name
@@ -533,7 +540,7 @@ func (v *victim) firstAt(whole []call, step int) (file string, ok bool) {
 
 // atEachCall kills a command at its calls of the keychain, of which the last has
 // no effect and those before it have.
-func (v *victim) atEachCall(c killCase, again int) {
+func (v *victim) atEachCall(c killCase) {
 	for n := 1; ; n++ {
 		v.seed(c.before)
 		var heard atomic.Int64
@@ -561,7 +568,7 @@ func (v *victim) atEachCall(c killCase, again int) {
 			v.Fatalf("%q at call %d of the keychain: got %v, want it killed", c.name, n, err)
 		}
 		v.tally.calls.Add(1)
-		if v.afterKill(c, n%2 == 0, again); v.Failed() {
+		if v.afterKill(c, n%2 == 0); v.Failed() {
 			v.Fatalf("that was %q, killed at call %d of the keychain, %s", c.name, n, last.Load())
 		}
 	}
@@ -598,10 +605,78 @@ func sameSteps(part, whole []call) bool {
 	return len(part) <= len(whole) && slices.EqualFunc(part, whole[:len(part)], func(a, b call) bool { return a.about == b.about })
 }
 
+// whileAnotherWaits kills a login that has the lock, which another to the same
+// profile waits for. That one must get it, and have its way.
+func (v *victim) whileAnotherWaits() {
+	first := killCase{args: []string{"login", "-p", "test", "--client-id", "second", "--key", "other.pem", "--replace"}}
+	next := []string{"login", "-p", "test", "--client-id", "third", "--key", "ec.pem", "--replace"}
+	for _, at := range []string{
+		"fchmodat:signal=KILL:when=1", // before the note of the new entry
+		"renameat:signal=KILL:when=2", // and the switch to it
+		"fchmodat:signal=KILL:when=3", // after the old one was deleted
+		"flock:signal=KILL:when=2",    // when all is done
+	} {
+		v.seed("*test first key@keychain")
+		// It keeps the lock for a while, when it first writes the config.
+		done := make(chan bool)
+		go func() {
+			defer close(done)
+			if _, killed := v.run(first, "fsync:delay_enter=500ms:when=1 "+at, ""); !killed {
+				v.Errorf("%s: it was not killed", at)
+			}
+		}()
+		for wrote := false; !wrote; time.Sleep(time.Millisecond) {
+			written, _ := filepath.Glob(filepath.Join(filepath.Dir(string(v.config())), ".tmp-*"))
+			select {
+			case <-done:
+				v.Fatalf("%s: it wrote no config", at)
+			default:
+				wrote = len(written) > 0
+			}
+		}
+		o := v.do("sfcred", next...)
+		<-done
+		if o.code != 0 {
+			v.Errorf("%s: the other has exit code %d\n%s", at, o.code, o.stderr)
+		}
+		if got, want := v.state(), "*test third ec@keychain"; got != want {
+			v.Errorf("%s: the profiles are %q, want %q", at, got, want)
+		}
+		v.wantTold()
+		v.tidy()
+	}
+}
+
+// whileItWaits kills commands that wait for the lock, which the test has. It
+// must be as if they had not been given, and the lock be the test's still.
+func (v *victim) whileItWaits() {
+	for _, c := range killCases {
+		if !slices.Contains([]string{"login with another key", "login with the pending key", "keygen again", "edit the store", "edit the name", "remove"}, c.name) {
+			continue
+		}
+		v.seed(c.before)
+		unlock, err := disk.Lock(v.Context(), string(v.config())+".lock")
+		check(v.T, err)
+		if _, killed := v.run(c, "flock:signal=KILL:when=3", ""); !killed {
+			v.Errorf("%s: it was not killed", c.name)
+		}
+		if got := v.state(); got != c.before {
+			v.Errorf("%s: the profiles are %q, want %q", c.name, got, c.before)
+		}
+		v.wantOnlyUsed()
+		v.fails(exitFailed, "another command has held it all the time", "--timeout", "100ms", "edit", "test", "--host", "+x.example")
+		unlock()
+		if o := v.do("sfcred", v.command(c)...); o.code != 0 || v.state() != c.after {
+			v.Errorf("%s: given again, exit code %d, profiles %q\n%s", c.name, o.code, v.state(), o.stderr)
+		}
+		v.wantOnlyUsed()
+	}
+}
+
 // afterKill wants a key to be there, the old one or the new one, and what is
 // left over to be known; and the command to work when it is given again, before
 // that is cleaned up or after.
-func (v *victim) afterKill(c killCase, tidyFirst bool, again int) {
+func (v *victim) afterKill(c killCase, tidyFirst bool) {
 	v.Helper()
 	state := v.state()
 	if state != c.before && state != c.after {
@@ -618,7 +693,7 @@ func (v *victim) afterKill(c killCase, tidyFirst bool, again int) {
 		v.tidy()
 	}
 	o := v.givenAgain(c)
-	if o.code != 0 && !(o.code == again && state == c.after) {
+	if o.code != 0 && !(state == c.after && o.code == c.done) {
 		v.Errorf("given again, the command has exit code %d\n%s", o.code, o.stderr)
 	}
 	if !tidyFirst {
@@ -627,6 +702,9 @@ func (v *victim) afterKill(c killCase, tidyFirst bool, again int) {
 	}
 	if got := v.state(); got != c.after {
 		v.Errorf("given again, the command leaves %q, want %q", got, c.after)
+	}
+	if _, err := os.Stat(v.path("source.pem")); slices.Contains(c.args, "--delete-source") != errors.Is(err, fs.ErrNotExist) {
+		v.Errorf("given again, the command leaves the source file so: %v", err)
 	}
 	v.wantOnlyUsed()
 }

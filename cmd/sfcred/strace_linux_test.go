@@ -58,8 +58,8 @@ func (u *user) strace(inject, only, dialogue string, args ...string) (outcome, [
 	u.Helper()
 	log := u.path("strace.log")
 	words := []string{"strace", "-f", "-q", "-yy", "-s", "0", "-o", log, "-e", "signal=none", "-e", "trace=" + traced, "-e", oneThread}
-	if inject != "" {
-		words = append(words, "-e", "inject="+inject)
+	for part := range strings.FieldsSeq(inject) {
+		words = append(words, "-e", "inject="+part)
 	}
 	if only != "" {
 		words = append(words, "-P", only)
