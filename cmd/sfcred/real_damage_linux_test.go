@@ -30,7 +30,7 @@ func TestRealDamage(t *testing.T) {
 	} {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
-			v := newVictim(t, sfcred, &tally{})
+			v := newVictim(t, sfcred)
 			v.seed("*test third ec@" + store)
 			good := v.storedOf("test")
 			told := regexp.MustCompile(`^sfcred: error: profile "test": (` + words + `)\n(sfcred: hint: sfcred login --profile test --replace .*\n)?$`)
@@ -76,7 +76,7 @@ func TestRealDamage(t *testing.T) {
 // TestRealWrongPassphrase has commands open a key file with a passphrase that is
 // not its own.
 func TestRealWrongPassphrase(t *testing.T) {
-	v := newVictim(t, release(t), &tally{})
+	v := newVictim(t, release(t))
 	v.seed("*test first key@file +other@file")
 	wrong := &victim{}
 	*wrong = *v

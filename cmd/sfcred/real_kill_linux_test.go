@@ -28,7 +28,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"filippo.io/age"
 
@@ -110,34 +109,50 @@ var killCases = []killCase{
 // and what is left over is known.
 //
 // A step is a system call by which one of the user's files is made, written,
-// synced, locked, renamed or removed, and at last the exit. strace kills at the
-// entry of a call: what it does has not been done, and all before it has. For
-// the keychain the service itself kills its client, when it hears a call.
+// synced, locked, renamed or removed, or a word is said, and at last the exit.
+// The kill comes at the entry of the call: what it does has not been done, and
+// all before it has. For the keychain the service itself kills its client, when
+// it hears a call.
 func TestRealKill(t *testing.T) {
-	needsStrace(t)
+	needsSteps(t)
 	sfcred := release(t)
-	tally := &tally{}
+	total := &tally{}
 	t.Run("steps", func(t *testing.T) {
 		for _, c := range killCases {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				newVictim(t, sfcred, tally).everywhere(c)
+				v := newVictim(t, sfcred)
+				defer func() { total.add(v.tally); t.Log(v.tally) }()
+				v.everywhere(c)
 			})
 		}
 	})
-	t.Run("another waits", func(t *testing.T) { newVictim(t, sfcred, tally).whileAnotherWaits() })
-	t.Run("waiting", func(t *testing.T) { newVictim(t, sfcred, tally).whileItWaits() })
-	t.Log(tally)
+	t.Run("another waits", func(t *testing.T) { newVictim(t, sfcred).whileAnotherWaits() })
+	t.Run("waiting", func(t *testing.T) { newVictim(t, sfcred).whileItWaits() })
+	t.Log("in all, ", total)
 }
 
-// tally counts over all cases.
+// tally counts what was done in a case, and what was found.
 type tally struct {
-	runs, steps, calls, lost, torn, orphans, removed, temporary atomic.Int64
+	mu                                                    sync.Mutex
+	steps, calls, lost, torn, orphans, removed, temporary int
+}
+
+func (t *tally) add(other *tally) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.steps += other.steps
+	t.calls += other.calls
+	t.lost += other.lost
+	t.torn += other.torn
+	t.orphans += other.orphans
+	t.removed += other.removed
+	t.temporary += other.temporary
 }
 
 func (t *tally) String() string {
-	return fmt.Sprintf("killed at each of %d steps, in %d runs under strace, and at each of %d calls of the keychain; lost keys %d, torn files %d; orphans found %d, removed %d; temporary files left %d",
-		t.steps.Load(), t.runs.Load(), t.calls.Load(), t.lost.Load(), t.torn.Load(), t.orphans.Load(), t.removed.Load(), t.temporary.Load())
+	return fmt.Sprintf("killed at %d steps and at %d calls of the keychain; lost keys %d, torn files %d; orphans found %d, removed %d; temporary files left %d",
+		t.steps, t.calls, t.lost, t.torn, t.orphans, t.removed, t.temporary)
 }
 
 // victim is a user whose commands are killed.
@@ -153,7 +168,7 @@ type victim struct {
 	sealed  map[string][]byte       // their files, by ID
 }
 
-func newVictim(t *testing.T, sfcred string, tally *tally) *victim {
+func newVictim(t *testing.T, sfcred string) *victim {
 	t.Helper()
 	secrets, err := keychaintest.Start()
 	check(t, err)
@@ -170,7 +185,7 @@ func newVictim(t *testing.T, sfcred string, tally *tally) *victim {
 	u.write("old", []byte("horse\n"))
 	u.write("new", []byte("staple\n"))
 	u = u.with("DBUS_SESSION_BUS_ADDRESS="+secrets.Address(), "SFCRED_TIMEOUT=60s", "SFCRED_PASSPHRASE_FILE="+u.path("old"))
-	return &victim{user: u, server: server, secrets: secrets, tally: tally, proved: map[string]string{}, sealed: map[string][]byte{}}
+	return &victim{user: u, server: server, secrets: secrets, tally: &tally{}, proved: map[string]string{}, sealed: map[string][]byte{}}
 }
 
 func (v *victim) config() helper.ConfigFile {
@@ -318,7 +333,7 @@ func (v *victim) state() string {
 	v.Helper()
 	config, err := v.config().Load()
 	if err != nil {
-		v.tally.torn.Add(1)
+		v.tally.torn++
 		v.Errorf("the config is torn: %v", err)
 		return "torn"
 	}
@@ -357,7 +372,7 @@ func (v *victim) asks(args ...string) string {
 		o = v.with("SFCRED_PASSPHRASE_FILE="+v.path("new")).do("sfcred", args...)
 	}
 	if o.code != 0 || o.stderr != "" {
-		v.tally.lost.Add(1)
+		v.tally.lost++
 		v.Errorf("sfcred %s: exit code %d\n%s", strings.Join(args, " "), o.code, o.stderr)
 	}
 	return strings.TrimSpace(o.stdout)
@@ -439,103 +454,75 @@ func (v *victim) command(c killCase) []string {
 	return args
 }
 
-// run runs a case's command under strace.
-func (v *victim) run(c killCase, inject, only string) ([]call, bool) {
+// run runs a case's command, and kills it before the step with that number, from
+// 0, or with -1 lets it come to its end. It returns the steps up to there.
+func (v *victim) run(c killCase, number int) []string {
 	v.Helper()
 	dialogue := ""
 	if c.dialogue != "" {
 		dialogue = v.write("dialogue", []byte(c.dialogue))
 	}
-	o, calls, killed := v.strace(inject, only, dialogue, v.command(c)...)
-	v.tally.runs.Add(1)
-	if !killed && o.code != 0 {
-		v.Fatalf("%s: exit code %d\n%s", c.name, o.code, o.stderr)
+	var steps []string
+	o, killed := v.step(func(step string) bool {
+		steps = append(steps, step)
+		return len(steps) == number+1
+	}, dialogue, v.command(c)...)
+	if killed != (len(steps) == number+1) || !killed && o.code != 0 {
+		v.Fatalf("after %d steps: killed %t, exit code %d\n%s", len(steps), killed, o.code, o.stderr)
 	}
-	return calls, killed
+	return steps
 }
 
-// steps are the calls that do something to the user's files.
-func steps(calls []call) []call {
-	return slices.DeleteFunc(slices.Clone(calls), func(c call) bool { return c.about == "" })
-}
-
-// everywhere kills a command at each of its steps, once at least, and at each
-// of its calls of the keychain.
+// everywhere kills a command at each of its steps and of its calls of the
+// keychain.
 func (v *victim) everywhere(c killCase) {
 	v.seed(c.before)
 	if got := v.state(); got != c.before {
 		v.Fatalf("the profiles are %q, want %q", got, c.before)
 	}
-	calls, killed := v.run(c, "", "")
-	if got := v.state(); killed || got != c.after {
+	steps := v.run(c, -1)
+	if got := v.state(); got != c.after {
 		v.Fatalf("not killed, the command leaves %q, want %q", got, c.after)
 	}
-	v.atEachStep(c, calls)
+	v.atEachStep(c, steps)
 	if c.dialogue == "" {
 		v.atEachCall(c)
 	}
+	if v.tally.calls == 0 && keysIn(keychain.StoreKeychain, c.before) != keysIn(keychain.StoreKeychain, c.after) {
+		v.Error("it was killed at no call of the keychain")
+	}
 }
 
-// atEachStep kills a command at its steps, of which the calls tell that it made
-// when it was not killed.
-func (v *victim) atEachStep(c killCase, calls []call) {
-	whole, only := steps(calls), regexp.MustCompile(c.only)
-	var todo []int
-	for i, s := range whole {
-		if only.MatchString(s.about) {
-			todo = append(todo, i)
+// keysIn are the keys that a store has in a state.
+func keysIn(store, state string) string {
+	return strings.Join(regexp.MustCompile(`\w+@`+store).FindAllString(state, -1), " ")
+}
+
+// atEachStep kills a command at each of its steps that the case is about.
+func (v *victim) atEachStep(c killCase, steps []string) {
+	wanted := []string{"renameat .* /home/.config/sfcred/config.toml"}
+	if keysIn(keychain.StoreFile, c.before) != keysIn(keychain.StoreFile, c.after) {
+		wanted = append(wanted, "/home/.local/share/sfcred/keys/")
+	}
+	for _, pattern := range append(wanted, strings.Split(c.only, "|")...) {
+		if !slices.ContainsFunc(steps, regexp.MustCompile(pattern).MatchString) {
+			v.Errorf("no step is about %q; there are\n%s", pattern, strings.Join(steps, "\n"))
 		}
 	}
-	logs, misses := [][]call{calls}, 0
-	for len(todo) > 0 {
-		v.seed(c.before)
-		at, ok := v.killAt(c, whole, todo[0], logs[misses%len(logs)], misses)
-		hit := slices.Index(todo, at)
-		if !ok || hit < 0 {
-			switch misses++; {
-			case misses == 60:
-				v.Fatalf("%q was not killed at %d steps, of which the first is %v", c.name, len(todo), whole[todo[0]])
-			case misses%3 == 0: // perhaps it goes another way now
-				v.seed(c.before)
-				calls, _ = v.run(c, "", "")
-				logs = append(logs, calls)
-			}
+	only := regexp.MustCompile(c.only)
+	for number, step := range steps {
+		if !only.MatchString(step) {
 			continue
 		}
-		todo, misses = slices.Delete(todo, hit, hit+1), 0
-		v.tally.steps.Add(1)
-		if v.afterKill(c, at%2 == 0); v.Failed() {
-			v.Fatalf("that was %q, killed after %d steps, before %v", c.name, at, whole[at])
+		v.seed(c.before)
+		if got := v.run(c, number); !slices.Equal(got, steps[:number+1]) {
+			v.Fatalf("the steps were\n%s\nand now are\n%s", strings.Join(steps[:number+1], "\n"), strings.Join(got, "\n"))
+		}
+		v.tally.steps++
+		if v.afterKill(c, number%2 == 0); v.Failed() {
+			v.Fatalf("that was %q, killed after %d steps, before %q", c.name, number, step)
 		}
 	}
-}
-
-// killAt kills a command at a step, or thereabouts, and returns the step that
-// it did not get to do; ok says whether that is known for sure. A log tells which
-// calls it may make.
-func (v *victim) killAt(c killCase, whole []call, step int, log []call, try int) (at int, ok bool) {
-	aims := aimsAt(log, step)
-	if len(aims) == 0 {
-		file, ok := v.firstAt(whole, step)
-		if !ok {
-			return 0, false
-		}
-		part, killed := v.run(c, whole[step].name+":signal=KILL:when=1", file)
-		return step, killed && len(steps(part)) == 1 && part[len(part)-1].about == whole[step].about
-	}
-	aim := aims[try%len(aims)]
-	part, killed := v.run(c, fmt.Sprintf("%s:signal=KILL:when=%d", aim.name, aim.nth), "")
-	done := steps(slices.DeleteFunc(slices.Clone(part), func(c call) bool { return !c.done }))
-	return len(done), killed && sameSteps(done, whole) && len(steps(part)) <= len(done)+1
-}
-
-// firstAt gives the file that a step is about, if it has one and the same name
-// each time, and the step is the first of its kind.
-func (v *victim) firstAt(whole []call, step int) (file string, ok bool) {
-	about := whole[step].about
-	_, file, ok = strings.Cut(about, " /")
-	first := slices.IndexFunc(whole, func(c call) bool { return c.about == about })
-	return v.path(file), ok && !strings.ContainsAny(file, "* ") && first == step
 }
 
 // atEachCall kills a command at its calls of the keychain, of which the last has
@@ -567,42 +554,11 @@ func (v *victim) atEachCall(c killCase) {
 		if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
 			v.Fatalf("%q at call %d of the keychain: got %v, want it killed", c.name, n, err)
 		}
-		v.tally.calls.Add(1)
+		v.tally.calls++
 		if v.afterKill(c, n%2 == 0); v.Failed() {
 			v.Fatalf("that was %q, killed at call %d of the keychain, %s", c.name, n, last.Load())
 		}
 	}
-}
-
-// aimsAt finds the calls at which a kill comes before the step and after the
-// one before it: the step itself, or calls between the two. Each is the first
-// that strace counts so. What other threads call seldom comes first, since it
-// is not always the same calls that another thread makes.
-func aimsAt(calls []call, step int) (aims []call) {
-	seen, others := map[call]bool{}, map[call]int{}
-	for i, c := range calls {
-		if key := (call{name: c.name, nth: c.nth}); step == 0 && !seen[key] {
-			aims = append(aims, c)
-			for _, other := range calls[:i] {
-				if other.name == c.name && other.thread != c.thread {
-					others[c]++
-				}
-			}
-		} else {
-			seen[key] = true
-		}
-		if c.about != "" {
-			step--
-		}
-	}
-	slices.Reverse(aims)
-	slices.SortStableFunc(aims, func(a, b call) int { return others[a] - others[b] })
-	return aims
-}
-
-// sameSteps says whether the steps were those of the whole command so far.
-func sameSteps(part, whole []call) bool {
-	return len(part) <= len(whole) && slices.EqualFunc(part, whole[:len(part)], func(a, b call) bool { return a.about == b.about })
 }
 
 // whileAnotherWaits kills a login that has the lock, which another to the same
@@ -610,42 +566,52 @@ func sameSteps(part, whole []call) bool {
 func (v *victim) whileAnotherWaits() {
 	first := killCase{args: []string{"login", "-p", "test", "--client-id", "second", "--key", "other.pem", "--replace"}}
 	next := []string{"login", "-p", "test", "--client-id", "third", "--key", "ec.pem", "--replace"}
-	for _, at := range []string{
-		"fchmodat:signal=KILL:when=1", // before the note of the new entry
-		"renameat:signal=KILL:when=2", // and the switch to it
-		"fchmodat:signal=KILL:when=3", // after the old one was deleted
-		"flock:signal=KILL:when=2",    // when all is done
-	} {
-		v.seed("*test first key@keychain")
-		// It keeps the lock for a while, when it first writes the config.
-		done := make(chan bool)
-		go func() {
-			defer close(done)
-			if _, killed := v.run(first, "fsync:delay_enter=500ms:when=1 "+at, ""); !killed {
-				v.Errorf("%s: it was not killed", at)
-			}
-		}()
-		for wrote := false; !wrote; time.Sleep(time.Millisecond) {
-			written, _ := filepath.Glob(filepath.Join(filepath.Dir(string(v.config())), ".tmp-*"))
-			select {
-			case <-done:
-				v.Fatalf("%s: it wrote no config", at)
-			default:
-				wrote = len(written) > 0
-			}
+	const before = "*test first key@keychain"
+	v.seed(before)
+	steps := v.run(first, -1)
+	locked := slices.IndexFunc(steps, locksConfig)
+	for number := locked + 1; number < len(steps); number++ {
+		v.seed(before)
+		// The other is begun at the first step under the lock, which it tries to
+		// get again and again.
+		var o outcome
+		waits, ended, done := make(chan bool), make(chan bool), 0
+		other := func() {
+			defer close(ended)
+			tries := 0
+			o, _ = v.step(func(step string) bool {
+				if locksConfig(step) {
+					if tries++; tries == 3 {
+						close(waits)
+					}
+				}
+				return false
+			}, "", next...)
 		}
-		o := v.do("sfcred", next...)
-		<-done
-		if o.code != 0 {
-			v.Errorf("%s: the other has exit code %d\n%s", at, o.code, o.stderr)
+		_, killed := v.step(func(step string) bool {
+			if done == locked+1 {
+				go other()
+				select {
+				case <-waits:
+				case <-ended:
+				}
+			}
+			done++
+			return done == number+1
+		}, "", v.command(first)...)
+		<-ended
+		if !killed || o.code != 0 {
+			v.Errorf("before %q: killed %t; the other has exit code %d\n%s", steps[number], killed, o.code, o.stderr)
 		}
 		if got, want := v.state(), "*test third ec@keychain"; got != want {
-			v.Errorf("%s: the profiles are %q, want %q", at, got, want)
+			v.Errorf("before %q: the profiles are %q, want %q", steps[number], got, want)
 		}
 		v.wantTold()
 		v.tidy()
 	}
 }
+
+func locksConfig(step string) bool { return step == "flock /home/.config/sfcred/config.toml.lock" }
 
 // whileItWaits kills commands that wait for the lock, which the test has. It
 // must be as if they had not been given, and the lock be the test's still.
@@ -657,7 +623,13 @@ func (v *victim) whileItWaits() {
 		v.seed(c.before)
 		unlock, err := disk.Lock(v.Context(), string(v.config())+".lock")
 		check(v.T, err)
-		if _, killed := v.run(c, "flock:signal=KILL:when=3", ""); !killed {
+		tries := 0
+		if _, killed := v.step(func(step string) bool {
+			if locksConfig(step) {
+				tries++
+			}
+			return tries == 3
+		}, "", v.command(c)...); !killed {
 			v.Errorf("%s: it was not killed", c.name)
 		}
 		if got := v.state(); got != c.before {
@@ -680,11 +652,11 @@ func (v *victim) afterKill(c killCase, tidyFirst bool) {
 	v.Helper()
 	state := v.state()
 	if state != c.before && state != c.after {
-		v.tally.lost.Add(1)
+		v.tally.lost++
 		v.Errorf("the profiles are %q, want %q or %q", state, c.before, c.after)
 	}
 	if source, err := os.ReadFile(v.path("source.pem")); err == nil && !bytes.Equal(source, v.source) || err != nil && state != c.after {
-		v.tally.lost.Add(1)
+		v.tally.lost++
 		v.Errorf("the source has %d bytes, %v, and the profiles are %q", len(source), err, state)
 	}
 	v.wantWhole()
@@ -740,14 +712,14 @@ func (v *victim) wantWhole() {
 		torn := false
 		switch base := d.Name(); {
 		case strings.HasPrefix(base, ".tmp-"):
-			v.tally.temporary.Add(1)
+			v.tally.temporary++
 		case base == "state.json":
 			torn = !json.Valid(text)
 		case strings.HasSuffix(base, ".token"):
 			torn = strings.Count(string(text), "\n") != 2 || !strings.HasSuffix(string(text), "\n")
 		}
 		if torn {
-			v.tally.torn.Add(1)
+			v.tally.torn++
 			v.Errorf("%s is torn: it has %d bytes", path, len(text))
 		}
 		return err
@@ -788,7 +760,7 @@ func (v *victim) wantTold() {
 	check(v.T, err)
 	orphans := config.Orphans()
 	for _, ref := range v.unused() {
-		v.tally.orphans.Add(1)
+		v.tally.orphans++
 		if !slices.Contains(orphans, ref) {
 			v.Errorf("nothing knows of %v", ref)
 		}
@@ -810,7 +782,7 @@ func (v *victim) wantTold() {
 // tidy removes the orphans.
 func (v *victim) tidy() {
 	v.Helper()
-	v.tally.removed.Add(int64(len(v.unused())))
+	v.tally.removed += len(v.unused())
 	if o := v.do("sfcred", "remove", "--orphans"); o.code != 0 || !strings.Contains(o.stderr, "orphaned keys removed") {
 		v.Errorf("remove --orphans: exit code %d\n%s", o.code, o.stderr)
 	}
