@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"sfcred/helper"
 	"sfcred/keychain"
@@ -18,7 +19,16 @@ func (l *loginRun) swaps() bool {
 		return false
 	}
 	waits := l.old.Pending != nil && !l.brings("key", "store", "command") && (l.brings("client-id") || !l.old.HasKey())
-	return waits || l.onlyID()
+	return waits || l.onlyID() || l.stands()
+}
+
+// stands says that the command line has nothing that the profile does not have
+// already, and no key: the same login was given before. It may have been killed
+// when a pending key was in use already, which nobody could give it again.
+func (l *loginRun) stands() bool {
+	now, old := &l.profile, l.old
+	return l.brings("client-id") && !l.brings("key", "store", "command", "replace") && old.HasKey() &&
+		now.ClientID == old.ClientID && now.Alg == old.Alg && reflect.DeepEqual(settingsOf(now), settingsOf(old))
 }
 
 // swap gives the profile another client ID, and the pending key, if that works
