@@ -192,7 +192,26 @@ func (c *Command) readURL(text, apiURL string) (string, error) {
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
 	}
-	return scheme + "://" + authority + path, nil
+	return scheme + "://" + authority + escapePath(path), nil
+}
+
+// escapePath escapes what may not stand in a path (RFC 3986 section 3.3) and
+// what net/url would otherwise escape together with all that is escaped already:
+// its "/a%2Fb{c}" is "/a/b%7Bc%7D".
+func escapePath(pathQuery string) string {
+	path, query, hasQuery := strings.Cut(pathQuery, "?")
+	var b strings.Builder
+	for i := range len(path) {
+		if c := path[i]; strings.IndexByte("\"<>^`{|}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	if hasQuery {
+		b.WriteString("?" + query)
+	}
+	return b.String()
 }
 
 // Header is the file that curl reads the header from.
