@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -119,8 +116,10 @@ func (l *loginRun) keyText() (text []byte, from string, err error) {
 	path := l.c.String("key")
 	switch {
 	case l.asksForKey():
-		text, err = l.pastedKey()
-		return text, "pasted key", err
+		if text, path, err = l.askKey(); err != nil || path == "" {
+			return text, "pasted key", err
+		}
+		l.answered("key", path)
 	case path == "-":
 		text, err = io.ReadAll(io.LimitReader(l.stdin, maxKeyInput))
 		if err != nil {
@@ -149,7 +148,7 @@ func (l *loginRun) asksForKey() bool {
 
 // warnOpen tells that others can read the file the key came from.
 func (l *loginRun) warnOpen() {
-	path := l.c.String("key")
+	path := cmp.Or(l.answers["key"], l.c.String("key"))
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
 		return
@@ -164,52 +163,17 @@ func isTerminal(r io.Reader) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// pastedKey asks for the key on the terminal: a PEM or JWK, or its file.
-func (l *loginRun) pastedKey() ([]byte, error) {
+// askKey asks for the key on the terminal: what is pasted, or the name of its
+// file.
+func (l *loginRun) askKey() (text []byte, path string, err error) {
 	tty, err := openTerminal()
 	if err != nil {
-		return nil, &usageError{text: "no key: " + err.Error(), hints: []string{l.againWithKey()}}
+		return nil, "", &usageError{text: "no key: " + err.Error(), hints: []string{l.againWithKey()}}
 	}
 	defer tty.close()
-	text, err := tty.secret(l.ctx, "private key (paste PEM or JWK, or type its file's name; it is not shown):", wholeKey)
-	if err != nil {
-		return nil, err
-	}
-	name := strings.TrimSpace(string(text))
-	if strings.ContainsAny(name, "\n{") || strings.HasPrefix(name, "-----BEGIN") {
-		return text, nil
-	}
-	if below, ok := strings.CutPrefix(name, "~/"); ok {
-		name = filepath.Join(l.env.home, below)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return text, nil // no file: the parser says what it is not
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxKeyInput))
-}
-
-// wholeKey says whether what was pasted is all of it: JSON that closes, a PEM
-// up to the END line of a private key (other blocks may stand before it), or the
-// name of a file. An empty line ends all else, but not within a block, where it
-// stands behind the headers of an encrypted key.
-func wholeKey(text []byte) bool {
-	lines := strings.Split(strings.TrimLeft(string(text), "\r\n"), "\n")
-	last := strings.TrimSpace(lines[len(lines)-1])
-	opened := bytes.Count(text, []byte("-----BEGIN")) > bytes.Count(text, []byte("-----END"))
-	switch {
-	case len(text) > maxKeyInput:
-		return true
-	case strings.HasPrefix(last, "-----END"):
-		return strings.Contains(last, "PRIVATE KEY-----")
-	case strings.HasPrefix(lines[0], "{"):
-		return last == "" || json.Valid(text)
-	case len(lines) == 1 && last != "" && !opened:
-		_, err := os.Stat(last)
-		return err == nil || helper.CheckClientID(last) != nil || strings.ContainsAny(last, "/~")
-	}
-	return last == "" && !opened
+	typed := &typedKey{home: l.env.home}
+	err = tty.secretLines(l.ctx, "private key (paste PEM or JWK, or type its file's name; it is not shown):", typed.take)
+	return typed.text, typed.path, err
 }
 
 // keyPassphrase asks for the passphrase of an encrypted key file.

@@ -66,11 +66,11 @@ func (p *program) askPassphrase(ctx context.Context, kind string, confirm bool, 
 	}
 	defer tty.close()
 	ctx = context.WithoutCancel(ctx) // a deadline bounds no person
-	text, err := tty.secret(ctx, fmt.Sprintf("%s of %s:", kind, what), nil)
+	text, err := tty.secret(ctx, fmt.Sprintf("%s of %s:", kind, what))
 	if err != nil || !confirm {
 		return text, err
 	}
-	again, err := tty.secret(ctx, "the same again:", nil)
+	again, err := tty.secret(ctx, "the same again:")
 	if err != nil {
 		return nil, err
 	}

@@ -67,48 +67,87 @@ func (t *terminal) confirm(ctx context.Context, question string) (bool, error) {
 	return answer == "y" || answer == "yes", err
 }
 
-// secret asks for text that is not shown while it is typed or pasted, line by
-// line until done says that it is all; a nil done means one line. The terminal
-// is raw for the whole of it: between two calls for a line each, what is
-// pasted would be shown.
-func (t *terminal) secret(ctx context.Context, question string, done func(text []byte) bool) ([]byte, error) {
+// secret asks for a line that is not shown while it is typed.
+func (t *terminal) secret(ctx context.Context, question string) ([]byte, error) {
+	var text []byte
+	err := t.hidden(ctx, question, nil, func(line func() (string, error)) error {
+		typed, err := line()
+		text = []byte(typed)
+		return err
+	})
+	return text, err
+}
+
+// secretLines asks for lines that are not shown, until take says that it has
+// all. What take replies to a line is said to the person, who goes on.
+func (t *terminal) secretLines(ctx context.Context, question string, take func(line string, more bool) (done bool, reply string)) error {
+	// What was pasted beyond the end must not become the shell's input.
+	return t.hidden(ctx, question, t.drain, func(line func() (string, error)) error {
+		for {
+			typed, err := line()
+			if err != nil {
+				return err
+			}
+			done, reply := take(typed, t.lines.Buffered() > 0)
+			if done {
+				return nil
+			}
+			if reply != "" {
+				fmt.Fprintf(t.out, "\r\n%s ", reply)
+			}
+		}
+	})
+}
+
+// hidden asks a question, lets f read lines that are not shown, and then calls
+// finish, unless it is nil. The terminal is raw for the whole of it: between two
+// calls for a line each, what is pasted would be shown.
+func (t *terminal) hidden(ctx context.Context, question string, finish func(), f func(line func() (string, error)) error) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	state, err := term.MakeRaw(int(t.in.Fd()))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", errNoTerminal, err)
+		return fmt.Errorf("%w: %v", errNoTerminal, err)
 	}
 	// Not before: what answers at once would be shown.
 	fmt.Fprint(t.out, question, " ")
 	defer fmt.Fprintln(t.out)
 	// Also after an interrupt: a shell without echo is a nuisance.
 	defer term.Restore(int(t.in.Fd()), state)
-	hidden := term.NewTerminal(struct {
+	if finish != nil {
+		defer finish()
+	}
+	raw := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{t.lines, io.Discard}, "")
-	if done != nil {
-		// What was pasted beyond the end must not become the shell's input.
-		defer t.drain()
-	}
-	return t.read(ctx, func() ([]byte, error) {
-		var text []byte
-		for {
-			line, err := hidden.ReadPassword("")
-			text = append(text, line...)
-			switch {
-			case errors.Is(err, term.ErrPasteIndicator):
-			case errors.Is(err, io.EOF): // Ctrl-C or Ctrl-D
-				return nil, errInterrupted
-			case err != nil:
-				return nil, err
-			}
-			if done == nil || done(text) {
-				return text, nil
-			}
-			text = append(text, '\n')
+	}{lineReader{t.lines}, io.Discard}, "")
+	line := func() (string, error) {
+		text, err := raw.ReadPassword("")
+		switch {
+		case errors.Is(err, term.ErrPasteIndicator):
+			err = nil
+		case errors.Is(err, io.EOF): // Ctrl-C or Ctrl-D
+			err = errInterrupted
 		}
-	})
+		return text, err
+	}
+	_, err = t.read(ctx, func() ([]byte, error) { return nil, f(line) })
+	return err
+}
+
+// lineReader reads up to the end of a line at most, so that what is behind it
+// stays where it can be counted.
+type lineReader struct{ lines *bufio.Reader }
+
+func (r lineReader) Read(p []byte) (int, error) {
+	if _, err := r.lines.Peek(1); err != nil {
+		return 0, err
+	}
+	next, _ := r.lines.Peek(min(len(p), r.lines.Buffered()))
+	if i := bytes.IndexAny(next, "\r\n"); i >= 0 {
+		next = next[:i+1]
+	}
+	return r.lines.Read(p[:len(next)])
 }
 
 // drain throws away what is typed or pasted and not yet read. A long paste
