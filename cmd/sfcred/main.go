@@ -35,10 +35,24 @@ type signalError struct{ os.Signal }
 
 func (e signalError) Error() string { return e.String() }
 
+// Is says that whoever is ended by a signal is interrupted.
+func (e signalError) Is(target error) bool { return target == errInterrupted }
+
 // untilSignal gives a context that also ends when a person or a supervisor
 // wishes the program to stop, so that what was begun is cleaned up: from listen
 // on, which is for what takes time, since it costs a tenth of a warm answer.
 func (p *program) untilSignal(ctx context.Context) (_ context.Context, listen, stop func()) {
+	ctx, listen, cancel := untilSignal(ctx)
+	return ctx, listen, func() {
+		if p.caught == nil {
+			p.caught = context.Cause(ctx)
+		}
+		cancel()
+	}
+}
+
+// untilSignal is that for who is told by the context's cause.
+func untilSignal(ctx context.Context) (_ context.Context, listen, stop func()) {
 	signals := make(chan os.Signal, 1)
 	ctx, cancel := context.WithCancelCause(ctx)
 	listen = func() {
@@ -56,9 +70,6 @@ func (p *program) untilSignal(ctx context.Context) (_ context.Context, listen, s
 		}()
 	}
 	return ctx, listen, func() {
-		if p.caught == nil {
-			p.caught = context.Cause(ctx)
-		}
 		signal.Stop(signals)
 		cancel(nil)
 	}

@@ -24,7 +24,7 @@ import (
 //	? QUESTION    waits until the terminal shows it
 //	> ANSWER      types a line
 //	< FILE        pastes a file
-//	^C            types Ctrl-C; ^Z and ^\ likewise
+//	^C            types Ctrl-C; ^D, ^Z and ^\ likewise
 //	= DURATION    takes that long
 func person() {
 	code, err := converse(os.Args[1], os.Args[2:])
@@ -122,7 +122,7 @@ func (s *shown) play(dialogue []string) error {
 			var d time.Duration
 			d, err = time.ParseDuration(rest)
 			time.Sleep(d)
-		case "^C", "^Z", "^\\":
+		case "^C", "^D", "^Z", "^\\":
 			_, err = io.WriteString(s.screen, string(kind[1]&0x1f))
 		default:
 			err = fmt.Errorf("dialogue: %q", line)

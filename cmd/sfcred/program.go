@@ -64,6 +64,10 @@ func (p *program) run(ctx context.Context, args []string) int {
 	case errors.As(err, &bare):
 		fmt.Fprint(p.stderr, helpOf(app, bare.path))
 	case errors.As(p.caught, new(signalError)), errors.Is(err, errInterrupted):
+		var sig signalError
+		if errors.As(err, &sig) { // that a person has typed, or that a question was ended by
+			p.caught = sig
+		}
 		err = errInterrupted
 	}
 	if l.endsAsChild() {

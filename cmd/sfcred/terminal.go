@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -103,8 +101,9 @@ func (t *terminal) secretLines(ctx context.Context, question string, take func(l
 // finish, unless it is nil. The terminal is raw for the whole of it: between two
 // calls for a line each, what is pasted would be shown.
 func (t *terminal) hidden(ctx context.Context, question string, finish func(), f func(line func() (string, error)) error) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, listen, stop := untilSignal(ctx)
 	defer stop()
+	listen()
 	state, err := term.MakeRaw(int(t.in.Fd()))
 	if err != nil {
 		return fmt.Errorf("%w: %v", errNoTerminal, err)
@@ -117,16 +116,19 @@ func (t *terminal) hidden(ctx context.Context, question string, finish func(), f
 	if finish != nil {
 		defer finish()
 	}
+	typed := &lineReader{lines: t.lines}
 	raw := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{lineReader{t.lines}, io.Discard}, "")
+	}{typed, io.Discard}, "")
 	line := func() (string, error) {
 		text, err := raw.ReadPassword("")
 		switch {
 		case errors.Is(err, term.ErrPasteIndicator):
 			err = nil
-		case errors.Is(err, io.EOF): // Ctrl-C or Ctrl-D
+		case errors.Is(err, io.EOF) && typed.ctrlC: // which is no signal while the terminal is raw
+			err = signalError{os.Interrupt}
+		case errors.Is(err, io.EOF): // Ctrl-D
 			err = errInterrupted
 		}
 		return text, err
@@ -137,9 +139,12 @@ func (t *terminal) hidden(ctx context.Context, question string, finish func(), f
 
 // lineReader reads up to the end of a line at most, so that what is behind it
 // stays where it can be counted.
-type lineReader struct{ lines *bufio.Reader }
+type lineReader struct {
+	lines *bufio.Reader
+	ctrlC bool // one was among what was read
+}
 
-func (r lineReader) Read(p []byte) (int, error) {
+func (r *lineReader) Read(p []byte) (int, error) {
 	if _, err := r.lines.Peek(1); err != nil {
 		return 0, err
 	}
@@ -147,6 +152,7 @@ func (r lineReader) Read(p []byte) (int, error) {
 	if i := bytes.IndexAny(next, "\r\n"); i >= 0 {
 		next = next[:i+1]
 	}
+	r.ctrlC = r.ctrlC || bytes.IndexByte(next, 0x03) >= 0
 	return r.lines.Read(p[:len(next)])
 }
 
@@ -187,6 +193,10 @@ func (t *terminal) read(ctx context.Context, f func() ([]byte, error)) ([]byte, 
 		}
 		return r.text, r.err
 	case <-ctx.Done():
+		var sig signalError
+		if errors.As(context.Cause(ctx), &sig) {
+			return nil, sig
+		}
 		return nil, errInterrupted
 	}
 }
