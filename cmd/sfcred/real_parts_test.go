@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -67,43 +68,69 @@ func release(t *testing.T) string {
 // nor keychain, and of the environment only where programs are.
 type user struct {
 	*testing.T
-	dir string // what they work in
-	env []string
+	dir  string // what they work in
+	env  []string
+	root string // the folder that is / to their programs, or ""
 }
 
 // newUser gives a user the sfcred at path, first in their PATH.
 func newUser(t *testing.T, path string) *user {
 	t.Helper()
 	u := &user{T: t, dir: t.TempDir()}
-	for _, dir := range []string{"home", "run", "tmp", "bin"} {
-		check(t, os.Mkdir(filepath.Join(u.dir, dir), 0o700))
-	}
+	u.moveIn(os.Getenv("PATH"))
 	check(t, os.Symlink(path, u.path("bin", "sfcred")))
+	return u
+}
+
+// newUserIn gives a user the sfcred at path in another Debian, of which they see
+// nothing but its root folder.
+func newUserIn(t *testing.T, root, path string) *user {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "root, for chroot")
+	}
+	dir, err := os.MkdirTemp(filepath.Join(root, "tmp"), "user-")
+	check(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	u := &user{T: t, dir: strings.TrimPrefix(dir, root), root: root}
+	u.moveIn("/usr/bin:/bin")
+	program, err := os.ReadFile(path)
+	check(t, err)
+	check(t, os.WriteFile(filepath.Join(dir, "bin", "sfcred"), program, 0o755))
+	return u
+}
+
+// moveIn makes the user's folders and variables.
+func (u *user) moveIn(path string) {
+	u.Helper()
+	for _, dir := range []string{"home", "run", "tmp", "bin"} {
+		check(u.T, os.Mkdir(filepath.Join(u.root, u.path(dir)), 0o700))
+	}
 	u.env = []string{
-		"PATH=" + u.path("bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"PATH=" + u.path("bin") + string(os.PathListSeparator) + path,
 		"HOME=" + u.path("home"),
 		"XDG_RUNTIME_DIR=" + u.path("run"),
 		"TMPDIR=" + u.path("tmp"),
 		"DBUS_SESSION_BUS_ADDRESS=unix:path=" + u.path("no-bus"),
 	}
-	return u
 }
 
+// path is a path as the user's programs see it.
 func (u *user) path(names ...string) string {
 	return filepath.Join(append([]string{u.dir}, names...)...)
 }
 
 // in is the same user within a subtest.
-func (u *user) in(t *testing.T) *user { return &user{t, u.dir, u.env} }
+func (u *user) in(t *testing.T) *user { return &user{t, u.dir, u.env, u.root} }
 
 // with is the user with more variables.
 func (u *user) with(env ...string) *user {
-	return &user{u.T, u.dir, append(slices.Clip(u.env), env...)}
+	return &user{u.T, u.dir, append(slices.Clip(u.env), env...), u.root}
 }
 
 func (u *user) write(name string, text []byte) string {
 	u.Helper()
-	check(u.T, os.WriteFile(u.path(name), text, 0o600))
+	check(u.T, os.WriteFile(filepath.Join(u.root, u.path(name)), text, 0o600))
 	return u.path(name)
 }
 
@@ -124,12 +151,24 @@ type outcome struct {
 // do runs a program, in the user's directory.
 func (u *user) do(name string, args ...string) outcome {
 	u.Helper()
+	return u.feed("", name, args...)
+}
+
+// feed is do with a standard input.
+func (u *user) feed(stdin, name string, args ...string) outcome {
+	u.Helper()
 	var stdout, stderr bytes.Buffer
 	if name == "sfcred" {
 		name = u.path("bin", "sfcred")
 	}
 	cmd := exec.CommandContext(u.Context(), name, args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = u.dir, u.env, &stdout, &stderr
+	if stdin != "" {
+		cmd.Stdin = strings.NewReader(stdin)
+	}
+	if u.root != "" {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: u.root} // before the change to Dir
+	}
 	err := cmd.Run()
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {
 		u.Error(err) // not Fatal: commands are run side by side, too
