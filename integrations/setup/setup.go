@@ -59,6 +59,12 @@ func (e Entry) Host() string {
 	return host
 }
 
+// Root is ExampleURL without its path.
+func (e Entry) Root() string {
+	scheme, _, _ := strings.Cut(e.ExampleURL(), "://")
+	return scheme + "://" + e.Host() + "/"
+}
+
 // System is what a tool finds its configuration by.
 type System struct {
 	Home   string // "" if there is none

@@ -1,0 +1,91 @@
+package goauth
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sfcred/integrations/setup"
+)
+
+// GOAUTH is a list with semicolons between its commands; their words are quoted
+// with ' or ", within which nothing is escaped (cmd/internal/quoted). The value
+// of a variable that is not set is "netrc".
+
+const unset = "netrc"
+
+// GetCommand is the go command line that shows the value.
+func GetCommand() []string { return []string{"env", "GOAUTH"} }
+
+// SetCommand is the go command line that sets a value; "" has it unset.
+func SetCommand(value string) []string {
+	if value == "" {
+		return []string{"env", "-u", "GOAUTH"}
+	}
+	return []string{"env", "-w", "GOAUTH=" + value}
+}
+
+// Add gives the value in which sfcred is asked first. Whatever was there stays
+// behind it, as it is.
+func Add(value string, e setup.Entry) (string, error) {
+	if value = strings.TrimSpace(value); value == "" {
+		value = unset
+	}
+	command, err := line(e.Command("helper", "go"))
+	if err != nil {
+		return "", err
+	}
+	parts := strings.Split(value, ";")
+	for i, part := range parts {
+		switch {
+		case strings.TrimSpace(part) == "off":
+			return "", errors.New("GOAUTH is off, and nothing may stand beside that")
+		case ours(part, e):
+			if strings.TrimSpace(part) == command {
+				return value, nil
+			}
+			parts[i] = strings.Replace(part, strings.TrimSpace(part), command, 1)
+			return strings.Join(parts, ";"), nil
+		}
+	}
+	return command + "; " + value, nil
+}
+
+// Remove gives the value without what Add has put in; "" if it is then what it
+// is when nobody has set it.
+func Remove(value string, e setup.Entry) string {
+	parts := slices.DeleteFunc(strings.Split(value, ";"), func(part string) bool { return ours(part, e) })
+	rest := strings.TrimSpace(strings.Join(parts, ";"))
+	if rest == unset {
+		return ""
+	}
+	return rest
+}
+
+// ours says whether a command is sfcred, for this profile.
+func ours(command string, e setup.Entry) bool {
+	words := setup.ShellWords(command)
+	if len(words) == 0 || setup.ProfileOf(words) != e.Profile {
+		return false
+	}
+	return setup.Is(words[0], "sfcred-go") ||
+		len(words) > 2 && setup.Is(words[0], "sfcred") && slices.Equal(words[len(words)-2:], []string{"helper", "go"})
+}
+
+// line writes a command line as the go command reads it.
+func line(words []string) (string, error) {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		switch {
+		case strings.Contains(w, ";") || strings.Contains(w, "'") && strings.Contains(w, `"`) || strings.ContainsAny(w, "\n\r"):
+			return "", fmt.Errorf("%q cannot be written in GOAUTH", w)
+		case strings.ContainsAny(w, " \t\""):
+			w = "'" + w + "'"
+		case strings.Contains(w, "'"):
+			w = `"` + w + `"`
+		}
+		quoted[i] = w
+	}
+	return strings.Join(quoted, " "), nil
+}

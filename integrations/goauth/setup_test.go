@@ -1,0 +1,80 @@
+package goauth_test
+
+import (
+	"slices"
+	"testing"
+
+	"sfcred/integrations/goauth"
+	"sfcred/integrations/setup"
+)
+
+var entry = setup.Entry{Profile: "lab", Program: "sfcred"}
+
+const ours = "sfcred --profile lab helper go"
+
+// What Add makes of a value; Remove gives it back each time, and "" for the one
+// that is not set.
+func TestAddAndRemove(t *testing.T) {
+	tests := []struct{ name, value, want, back string }{
+		{"not set", "netrc", ours + "; netrc", ""},
+		{"empty", "", ours + "; netrc", ""},
+		{"a command", "/bin/other -x;netrc", ours + "; /bin/other -x;netrc", "/bin/other -x;netrc"},
+		{"git", "git /home/x", ours + "; git /home/x", "git /home/x"},
+		{"another profile", "sfcred --profile x helper go; netrc", ours + "; sfcred --profile x helper go; netrc", "sfcred --profile x helper go; netrc"},
+	}
+	for _, tt := range tests {
+		got, err := goauth.Add(tt.value, entry)
+		if err != nil || got != tt.want {
+			t.Errorf("%s: got %q, %v, want %q", tt.name, got, err, tt.want)
+		}
+		if again, err := goauth.Add(got, entry); err != nil || again != got {
+			t.Errorf("%s, again: got %q, %v", tt.name, again, err)
+		}
+		if back := goauth.Remove(got, entry); back != tt.back {
+			t.Errorf("%s, removed: got %q, want %q", tt.name, back, tt.back)
+		}
+	}
+}
+
+// Ours is brought up to date where it stands.
+func TestAddReplaces(t *testing.T) {
+	for value, want := range map[string]string{
+		"netrc; /old/sfcred --profile lab helper go": "netrc; " + ours,
+		"sfcred-go --profile lab;netrc":              ours + ";netrc",
+		"netrc;" + ours:                              "netrc;" + ours,
+	} {
+		if got, err := goauth.Add(value, entry); err != nil || got != want {
+			t.Errorf("%q: got %q, %v, want %q", value, got, err, want)
+		}
+	}
+}
+
+func TestAddQuotes(t *testing.T) {
+	for program, want := range map[string]string{
+		"/my bin/sfcred":   "'/my bin/sfcred' --profile lab helper go; netrc",
+		"/it's/sfcred":     `"/it's/sfcred" --profile lab helper go; netrc`,
+		`C:\bin\sfcred.ex`: `C:\bin\sfcred.ex --profile lab helper go; netrc`,
+		"/a;b/sfcred":      "",
+		`/a'"/sfcred`:      "",
+	} {
+		got, err := goauth.Add("netrc", setup.Entry{Profile: "lab", Program: program})
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: got %q, %v, want %q", program, got, err, want)
+		}
+	}
+}
+
+func TestAddRefusesOff(t *testing.T) {
+	if got, err := goauth.Add("off", entry); err == nil {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestCommands(t *testing.T) {
+	if got, want := goauth.SetCommand("x; netrc"), []string{"env", "-w", "GOAUTH=x; netrc"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := goauth.SetCommand(""), []string{"env", "-u", "GOAUTH"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
