@@ -1,0 +1,188 @@
+"""How the program sfcred is asked.
+
+It gets no standard input, no descriptor of ours, and a deadline; it takes what
+it needs from our environment, as it would from a shell's. It alone knows where
+the private key is.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from typing import List, NamedTuple, NoReturn, Optional, Tuple
+
+from . import errors
+from .token import Token, from_answer
+
+_log = logging.getLogger("sfcred")
+
+#: How long sfcred takes for one answer at most, unless SFCRED_TIMEOUT says
+#: otherwise, and how long after that we take it for hung.
+_TIMEOUT = 8.0
+_GRACE = 5.0
+
+# What else runs for as long as a look at a pipe takes, in seconds. Only a cold
+# answer, or one from a program that left something behind, takes that long.
+_PAUSE = 0.25
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+# Held while a child is started. A fork in another thread meanwhile would give
+# our ends of its pipes to a process that lives for days, and we would wait for
+# the end of its output that long. An RLock, for a signal handler that forks.
+_starting = threading.RLock()
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(
+        before=_starting.acquire,
+        after_in_parent=_starting.release,
+        after_in_child=_starting.release,
+    )
+
+
+def ask(profile: Optional[str], min_ttl: float, *, force: bool = False) -> Token:
+    """Runs `sfcred token --json` and returns its answer; raises an Error."""
+    command = [_find(), "token", "--json", f"--min-ttl={math.ceil(min_ttl)}s"]
+    if profile is not None:
+        command.append(f"--profile={profile}")
+    if force:
+        command.append("--force")
+    outcome = _run(command, _deadline())
+    token = from_answer(outcome.stdout) if outcome.code == 0 else None
+    if token is None:
+        _explain(outcome)
+    for warning in _said(outcome.stderr)["warning"]:
+        _log.warning("%s", warning)
+    return token
+
+
+class _Outcome(NamedTuple):
+    code: int
+    stdout: bytes
+    stderr: str
+
+
+def _find() -> str:
+    """The path of sfcred. Relative entries of PATH are not looked at: in them, a
+    program that somebody put into the working directory would run."""
+    folders = [folder for folder in os.get_exec_path() if os.path.isabs(folder)]
+    path = shutil.which("sfcred", path=os.pathsep.join(folders))
+    if path is None or not os.path.isabs(path):  # Windows looks into the working directory first
+        raise errors.NotInstalled(
+            "the program sfcred is not on the PATH of this process: " + os.pathsep.join(folders),
+            "build it as its README says (CGO_ENABLED=0 go build ... -o sfcred ./cmd/sfcred),"
+            " and put it in one of these folders",
+        )
+    return path
+
+
+def _deadline() -> float:
+    """When sfcred is hung for certain, in seconds from now."""
+    return _seconds(os.environ.get("SFCRED_TIMEOUT", "")) + _GRACE
+
+
+def _seconds(text: str) -> float:
+    """Reads a duration as sfcred does, "90s" or "1m30s". One that it does not
+    take has the default: it says so itself, at once."""
+    if re.fullmatch(r"[0-9]+", text):
+        return float(text)
+    if not re.fullmatch(r"(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+", text):
+        return _TIMEOUT
+    parts = re.findall(r"([0-9.]+)([a-zµμ]+)", text)
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _run(command: List[str], deadline: float) -> _Outcome:
+    process = _start(command)
+    try:
+        late, (stdout, stderr) = _read(process, deadline)
+    finally:  # also by Ctrl-C: nobody waits for an answer any more
+        _end(process)
+    if late:
+        raise errors.TimedOut(
+            f"sfcred did not answer within {deadline:g} seconds, and was ended", "sfcred doctor"
+        )
+    return _Outcome(process.returncode, stdout, stderr.decode("utf-8", "replace"))
+
+
+def _start(command: List[str]) -> "subprocess.Popen[bytes]":
+    try:
+        with _starting:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                close_fds=True,
+                # No console window flashes up under a program without one.
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+    except OSError as problem:
+        raise errors.NotInstalled(
+            f"start {command[0]}: {problem.strerror}", "sfcred version"
+        ) from None
+
+
+def _read(process: "subprocess.Popen[bytes]", deadline: float) -> Tuple[bool, Tuple[bytes, bytes]]:
+    """Says whether it got too late, and what the program printed.
+
+    A program of the key store "command" has our pipe for its messages, and what
+    it leaves behind may hold it open for days. So the end of sfcred counts, not
+    that of its output: what it wrote is in the pipe by then.
+    """
+    end = time.monotonic() + deadline
+    while True:
+        ended = process.poll() is not None
+        try:
+            return False, process.communicate(timeout=_PAUSE)
+        except subprocess.TimeoutExpired as pause:
+            # Not raised from here: it would carry the token along.
+            so_far = (pause.output or b"", pause.stderr or b"")
+        if ended:
+            return False, so_far
+        if time.monotonic() > end:
+            return True, so_far
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Ends a child that has not ended: politely, so that it can end its own, then
+    by force."""
+    for stop in (process.terminate, process.kill):
+        stop()
+        try:
+            process.wait(timeout=1)
+            break
+        except subprocess.TimeoutExpired:
+            continue  # one that hangs in the kernel is left behind
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _explain(outcome: _Outcome) -> NoReturn:
+    """Raises what sfcred said, as the error that its exit code stands for."""
+    said = _said(outcome.stderr)
+    kind = errors.BY_EXIT_CODE.get(outcome.code, errors.Error)
+    message = "; ".join(said["error"]) or " ".join(said["other"][-3:])
+    if not message and outcome.code == 0:
+        message = "sfcred gave no answer that can be read; is it an older one?"
+    raise kind(message or f"sfcred ended with {outcome.code}", *said["hint"])
+
+
+def _said(stderr: str) -> "dict[str, list[str]]":
+    """What sfcred said, by kind. Its lines are "sfcred: KIND: TEXT"; others are
+    of programs that it ran."""
+    said: "dict[str, list[str]]" = {"error": [], "warning": [], "hint": [], "other": []}
+    for line in stderr.splitlines():
+        match = re.fullmatch(r"sfcred: (error|warning|hint): (.+)", line)
+        kind, text = match.groups() if match else ("other", line.strip())
+        text = re.sub(r"[^ -~]", "?", text)[:500]
+        if text:
+            said[kind].append(text)
+    return said

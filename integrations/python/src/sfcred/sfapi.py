@@ -1,0 +1,150 @@
+"""The official client, sfapi_client, with tokens that never run out.
+
+    from sfcred.sfapi import Client
+    with Client() as client:
+        client.compute("perlmutter")
+
+The official clients take a key file, or an access token that ends after ten
+minutes. These are the same clients, whose requests Auth authorizes. For that
+they replace three things of the official ones, two of them private: where its
+requests get their httpx client from, the token that it shows, and the ID by
+which its methods tell that there are credentials. What is leaned on is looked at
+once, on import, so that a later sfapi_client that is made otherwise is named
+here and not by a 401.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Optional
+
+import httpx
+import sfapi_client
+
+from .auth import Auth
+from .source import checked_ttl, source_of
+
+__all__ = ["AsyncClient", "Client"]
+
+#: As long as the official clients wait where they have a key.
+_TIMEOUT = 10.0
+
+_HEADERS = {"accept": "application/json"}
+
+
+def _misfit(client: Any, *, is_async: bool) -> Optional[str]:
+    """What of an official client is not as it is leaned on; None if all is."""
+    takes = inspect.signature(client).parameters
+    kept = client.__init__.__code__.co_names
+    sends = inspect.unwrap(client.get).__code__.co_names
+    as_expected = {
+        "it takes no api_base_url": "api_base_url" in takes,
+        "it needs a key": inspect.Parameter.empty
+        not in (takes[name].default for name in takes),
+        "it keeps no _client_id": "_client_id" in kept,
+        "it has no _http_client() that it sends by": hasattr(client, "_http_client")
+        and "_http_client" in sends,
+        "its _http_client() is of another kind": inspect.iscoroutinefunction(
+            getattr(client, "_http_client", None)
+        )
+        is is_async,
+        "it has no token": isinstance(getattr(client, "token", None), property),
+        "it has no close()": callable(getattr(client, "close", None)),
+    }
+    return next((problem for problem, holds in as_expected.items() if not holds), None)
+
+
+#: What the profile has, and a caller does not.
+_OURS = {"client_id", "secret", "key", "access_token", "token_url"}
+
+
+def _check_upstream() -> None:
+    for name, is_async in (("Client", False), ("AsyncClient", True)):
+        client = getattr(sfapi_client, name, None)
+        problem = "it is not there"
+        if client is not None:
+            try:
+                problem = _misfit(client, is_async=is_async) or ""
+            except (AttributeError, TypeError, ValueError) as unlike:
+                problem = str(unlike)
+        if problem:
+            raise ImportError(
+                f"sfcred.sfapi does not fit the sfapi_client that is installed: {name}: {problem};"
+                " sfcred.session() and sfcred.Auth do without it",
+                name="sfcred.sfapi",
+            )
+
+
+_check_upstream()
+
+
+def _checked(options: Any) -> Any:
+    for name in sorted(_OURS & options.keys()):
+        raise TypeError(f"{name} is not wanted: sfcred has it, in the profile")
+    return options
+
+
+class Client(sfapi_client.Client):  # type: ignore[misc]
+    """sfapi_client.Client with the tokens of a profile of sfcred.
+
+    Takes what the official one does (api_base_url, wait_interval), less the key.
+    """
+
+    def __init__(
+        self, profile: Optional[str] = None, *, min_ttl: float = 60, **options: Any
+    ) -> None:
+        super().__init__(**_checked(options))
+        self._client_id = "sfcred"  # its methods refuse to work for a client without one
+        self._sfcred_ttl = checked_ttl(min_ttl)
+        self._sfcred_source = source_of(profile)
+        self._sfcred_auth = Auth(profile, min_ttl=min_ttl)
+        self._sfcred_http: Optional[httpx.Client] = None
+
+    def _http_client(self) -> httpx.Client:
+        if self._sfcred_http is None:
+            self._sfcred_http = httpx.Client(
+                auth=self._sfcred_auth, headers=_HEADERS, timeout=_TIMEOUT
+            )
+        return self._sfcred_http
+
+    @property
+    def token(self) -> str:
+        """The access token, as of now."""
+        return self._sfcred_source.get(self._sfcred_ttl).value
+
+    def close(self) -> None:
+        """Closes the connections."""
+        if self._sfcred_http is not None:
+            self._sfcred_http.close()
+
+
+class AsyncClient(sfapi_client.AsyncClient):  # type: ignore[misc]
+    """sfapi_client.AsyncClient with the tokens of a profile of sfcred."""
+
+    def __init__(
+        self, profile: Optional[str] = None, *, min_ttl: float = 60, **options: Any
+    ) -> None:
+        super().__init__(**_checked(options))
+        self._client_id = "sfcred"
+        self._sfcred_ttl = checked_ttl(min_ttl)
+        self._sfcred_source = source_of(profile)
+        self._sfcred_auth = Auth(profile, min_ttl=min_ttl)
+        self._sfcred_http: Optional[httpx.AsyncClient] = None
+
+    async def _http_client(self) -> httpx.AsyncClient:
+        if self._sfcred_http is None:
+            self._sfcred_http = httpx.AsyncClient(
+                auth=self._sfcred_auth, headers=_HEADERS, timeout=_TIMEOUT
+            )
+        return self._sfcred_http
+
+    @property
+    async def token(self) -> str:
+        """The access token, as of now."""
+        token = await self._sfcred_source.aget(self._sfcred_ttl)
+        return token.value
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._sfcred_http is not None:
+            await self._sfcred_http.aclose()
