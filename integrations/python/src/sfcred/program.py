@@ -11,9 +11,9 @@ import logging
 import math
 import os
 import re
+import selectors
 import shutil
 import subprocess
-import threading
 import time
 from typing import List, NamedTuple, NoReturn, Optional, Tuple
 
@@ -27,24 +27,10 @@ _log = logging.getLogger("sfcred")
 _TIMEOUT = 8.0
 _GRACE = 5.0
 
-# What else runs for as long as a look at a pipe takes, in seconds. Only a cold
-# answer, or one from a program that left something behind, takes that long.
+# How often a program is looked at whose pipes have not ended, in seconds.
 _PAUSE = 0.25
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-# Held while a child is started. A fork in another thread meanwhile would give
-# our ends of its pipes to a process that lives for days, and we would wait for
-# the end of its output that long. An RLock, for a signal handler that forks.
-_starting = threading.RLock()
-
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(
-        before=_starting.acquire,
-        after_in_parent=_starting.release,
-        after_in_child=_starting.release,
-    )
-
 
 def ask(profile: Optional[str], min_ttl: float, *, force: bool = False) -> Token:
     """Runs `sfcred token --json` and returns its answer; raises an Error."""
@@ -101,53 +87,69 @@ def _seconds(text: str) -> float:
 def _run(command: List[str], deadline: float) -> _Outcome:
     process = _start(command)
     try:
-        late, (stdout, stderr) = _read(process, deadline)
+        output = _read(process, deadline)
     finally:  # also by Ctrl-C: nobody waits for an answer any more
         _end(process)
-    if late:
+    if output is None:
         raise errors.TimedOut(
             f"sfcred did not answer within {deadline:g} seconds, and was ended", "sfcred doctor"
         )
-    return _Outcome(process.returncode, stdout, stderr.decode("utf-8", "replace"))
+    return _Outcome(process.returncode, output[0], output[1].decode("utf-8", "replace"))
 
 
 def _start(command: List[str]) -> "subprocess.Popen[bytes]":
     try:
-        with _starting:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                close_fds=True,
-                # No console window flashes up under a program without one.
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            close_fds=True,
+            # No console window flashes up under a program without one.
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
     except OSError as problem:
         raise errors.NotInstalled(
             f"start {command[0]}: {problem.strerror}", "sfcred version"
         ) from None
 
 
-def _read(process: "subprocess.Popen[bytes]", deadline: float) -> Tuple[bool, Tuple[bytes, bytes]]:
-    """Says whether it got too late, and what the program printed.
+def _read(process: "subprocess.Popen[bytes]", deadline: float) -> Optional[Tuple[bytes, bytes]]:
+    """What the program printed, when it has ended; None if that is too late.
 
-    A program of the key store "command" has our pipe for its messages, and what
-    it leaves behind may hold it open for days. So the end of sfcred counts, not
-    that of its output: what it wrote is in the pipe by then.
+    Others may hold our pipes open for days: what a program of the key store
+    "command" leaves behind, or a child that another thread forked just when the
+    pipes were made. So the end of sfcred counts, not that of its output; what it
+    wrote is in the pipe by then.
     """
-    end = time.monotonic() + deadline
-    while True:
-        ended = process.poll() is not None
-        try:
-            return False, process.communicate(timeout=_PAUSE)
-        except subprocess.TimeoutExpired as pause:
-            # Not raised from here: it would carry the token along.
-            so_far = (pause.output or b"", pause.stderr or b"")
-        if ended:
-            return False, so_far
-        if time.monotonic() > end:
-            return True, so_far
+    try:
+        if os.name == "nt":  # where a pipe cannot be waited for
+            return process.communicate(timeout=deadline)
+        end = time.monotonic() + deadline
+        output = _drain(process, end)
+        process.wait(timeout=max(0.0, end - time.monotonic()))
+        return output
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _drain(process: "subprocess.Popen[bytes]", end: float) -> Tuple[bytes, bytes]:
+    assert process.stdout is not None and process.stderr is not None
+    stdout, stderr = bytearray(), bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ, stdout)
+        selector.register(process.stderr, selectors.EVENT_READ, stderr)
+        while selector.get_map() and time.monotonic() < end:
+            ended = process.poll() is not None
+            ready = selector.select(0 if ended else _PAUSE)
+            if ended and not ready:
+                break
+            for key, _ in ready:
+                chunk = os.read(key.fd, 1 << 16)
+                key.data.extend(chunk)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+    return bytes(stdout), bytes(stderr)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
