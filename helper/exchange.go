@@ -42,6 +42,8 @@ type RefusedError struct {
 	// ServerTime is set where the assertion was signed with the server's time
 	// too, so that Skew is hardly the cause.
 	ServerTime bool `json:"server_time,omitempty"`
+	// From is the network that was refused, as Source.From gives it.
+	From string `json:"from,omitempty"`
 	// Remembered is set where the answer is one of a few seconds ago.
 	Remembered bool `json:"-"`
 }
@@ -198,6 +200,7 @@ func (s *Source) readToken(a answer, began time.Time) (Token, error) {
 			Code:        printable(body.Error),
 			Description: printable(strings.TrimRight(string(body.Description), ". ")),
 			Skew:        s.skew(a),
+			From:        s.From(),
 		}
 	case a.status != http.StatusOK:
 		return Token{}, a.unexpected()

@@ -13,6 +13,7 @@
 package helper
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"errors"
@@ -50,6 +51,7 @@ type Source struct {
 	do  doer             // for tests; nil: the network
 
 	from atomic.Value // a netip.Prefix, see From
+	key  string       // see Key
 }
 
 // Want says what a caller wants of a token.
@@ -122,6 +124,7 @@ func (s *Source) fetch(ctx context.Context, e entry, want Want) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
+	s.key = fingerprint
 	if err := s.remembered(e, fingerprint, want); err != nil {
 		return Token{}, err
 	}
@@ -148,8 +151,16 @@ func (s *Source) renew(ctx context.Context, e entry, signer crypto.MessageSigner
 // Exchange asks the server itself, whatever the cache holds, and keeps nothing:
 // login does it before there is a profile.
 func (s *Source) Exchange(ctx context.Context, signer crypto.MessageSigner) (Token, error) {
+	var err error
+	if s.key, err = jose.Fingerprint(signer.Public()); err != nil {
+		return Token{}, err
+	}
 	return s.exchange(ctx, signer)
 }
+
+// Key is the fingerprint of the key that was last used, or that would be where
+// the config is sure of it; "" where it is not known.
+func (s *Source) Key() string { return cmp.Or(s.key, s.knownFingerprint()) }
 
 // Keep puts a token into the cache and wipes a remembered refusal.
 func (s *Source) Keep(t Token) {

@@ -24,12 +24,13 @@ type Learnt struct {
 	// First is when that expiry was first seen; Learn keeps it.
 	First time.Time `json:"first_seen_at,omitzero"`
 	// Worked is when an exchange last worked, Key the fingerprint of the key
-	// that it was made with, and From the network that it came from, as
-	// Source.From gives it: what has changed since then is what a refusal is
-	// likely to be about.
-	Worked time.Time `json:"worked_at,omitzero"`
-	Key    string    `json:"key,omitempty"`
-	From   string    `json:"from,omitempty"`
+	// that it was made with, Audience that of the assertion, and From the
+	// network that it came from, as Source.From gives it: what has changed since
+	// then is what a refusal is likely to be about.
+	Worked   time.Time `json:"worked_at,omitzero"`
+	Key      string    `json:"key,omitempty"`
+	Audience string    `json:"audience,omitempty"`
+	From     string    `json:"from,omitempty"`
 }
 
 // EndsSoon says that the client expires within a day, or within a fifth of what

@@ -19,6 +19,7 @@ func (p *program) hints(err error) []string {
 	var (
 		usage  *usageError
 		hinted *hintedError
+		why    *explainedError
 		store  *keychain.Error
 		option *curl.OptionError
 	)
@@ -29,6 +30,8 @@ func (p *program) hints(err error) []string {
 		return hinted.hints
 	case errors.As(err, &option):
 		return p.curlHints(option.Option)
+	case errors.As(err, &why) && why.hints != nil:
+		return why.hints
 	case errors.As(err, new(*helper.OrphanError)):
 		return []string{"sfcred remove --orphans"}
 	case errors.As(err, &store):

@@ -137,12 +137,15 @@ func (p *program) refreshOne(ctx context.Context, config *helper.Config, name st
 	s := p.source(profile.Profile, profile.open)
 	t, err := s.Token(ctx, helper.Want{MinTTL: time.Minute})
 	if err != nil {
-		return err
+		return p.explain(name, s, "", err)
 	}
 	found := &checked{token: t, user: t.User(), source: s}
 	if found.expires, err = s.ClientExpiry(ctx, t); errors.Is(err, helper.ErrNoAPI) {
 		err = nil
 	}
 	p.learn(&profile.Profile, found)
-	return err
+	if err != nil {
+		return p.explain(name, s, "/account/clients", err)
+	}
+	return nil
 }

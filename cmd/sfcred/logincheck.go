@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func (l *loginRun) check(open opener) (*checked, error) {
 	}
 	t, err := s.Exchange(ctx, signer)
 	if err != nil {
-		return nil, fmt.Errorf("check the key: %w", err)
+		return nil, fmt.Errorf("check the key: %w", l.explained(s, err))
 	}
 	found := &checked{token: t, user: t.User(), source: s}
 	if err := l.askAPI(found); err != nil {
@@ -47,6 +48,16 @@ func (l *loginRun) check(open opener) (*checked, error) {
 		return nil, fmt.Errorf("neither token nor API tells whose the token is, so --user %s cannot be checked", want)
 	}
 	return nil, fmt.Errorf("the client's user is %q, not %q", found.user, want)
+}
+
+// explained says what the causes may be; what to type is about a profile, which
+// there may be none of yet.
+func (l *loginRun) explained(s *helper.Source, err error) error {
+	err = l.explain(l.name, s, "", err)
+	if why := new(*explainedError); errors.As(err, why) {
+		(*why).hints = nil
+	}
+	return err
 }
 
 // askAPI finds out what the token itself does not say. That it cannot is no
@@ -86,7 +97,8 @@ func (l *loginRun) finish(found *checked) {
 // learn remembers what the server said of the client.
 func (p *program) learn(profile *helper.Profile, found *checked) {
 	state, ok := p.stateFile()
-	if !ok || found.user == "" && found.expires.IsZero() {
+	fresh := found.token.Obtained.After(p.began)
+	if !ok || found.user == "" && found.expires.IsZero() && !fresh {
 		return
 	}
 	ctx, cancel := p.deadline(context.Background())
@@ -96,6 +108,11 @@ func (p *program) learn(profile *helper.Profile, found *checked) {
 		User:    cmp.Or(found.user, known.User),
 		Expires: firstTime(found.expires, known.Expires),
 		Seen:    time.Now().UTC(),
+		Worked:  known.Worked, Key: known.Key, Audience: known.Audience, From: known.From,
+	}
+	if fresh {
+		learnt.Worked, learnt.Audience = found.token.Obtained.UTC(), profile.AudienceOrTokenURL()
+		learnt.Key, learnt.From = found.source.Key(), found.source.From()
 	}
 	if err := state.Learn(ctx, profile, learnt); err != nil {
 		p.trace(err.Error())

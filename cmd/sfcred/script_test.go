@@ -65,8 +65,9 @@ func updating() bool { return os.Getenv("SFCRED_UPDATE_SCRIPTS") != "" }
 // TestScript runs what a user types, in testdata, against a strict server.
 //
 // Each script has a home, a runtime directory and a server of its own, and
-// these variables: TOKEN_URL, API_URL, HOST (of both), CLIENT, and KEY, a file
-// as Iris hands it out: PKCS#1 PEM with the client ID as first line.
+// these variables: TOKEN_URL, API_URL, HOST (of both), CLIENT, EXPIRES (when it
+// does), and KEY, a file as Iris hands it out: PKCS#1 PEM with the client ID as
+// first line.
 func TestScript(t *testing.T) {
 	if !unprivileged(t) {
 		return
@@ -104,6 +105,9 @@ var theKeys = sync.OnceValue(func() map[string]any {
 	}
 	return map[string]any{"key": key, "other": other, "small": small, "ec": ec, "ed": ed}
 })
+
+// theExpiry is that of the client of KEY.
+var theExpiry = sync.OnceValue(func() time.Time { return time.Now().Add(720 * time.Hour) })
 
 const (
 	clientID    = "abcdefghijklm"
@@ -155,6 +159,7 @@ func setUp(env *testscript.Env) error {
 		"FOREIGN="+os.Getenv(foreignEnv),
 		"KEY_LINE="+keyLine(),
 		"FINGERPRINT="+fingerprint(),
+		"EXPIRES="+theExpiry().UTC().Format("2006-01-02 15:04 UTC"),
 	)
 	sfcred, err := exec.LookPath("sfcred")
 	if err != nil {
@@ -174,7 +179,7 @@ func newServer() *sfapitest.Server {
 
 func addClients(server *sfapitest.Server) {
 	public := func(name string) crypto.PublicKey { return theKeys()[name].(crypto.Signer).Public() }
-	server.Add(sfapitest.Client{ID: clientID, Key: public("key"), User: "alice", Name: "test", Expires: time.Now().Add(720 * time.Hour)})
+	server.Add(sfapitest.Client{ID: clientID, Key: public("key"), User: "alice", Name: "test", Expires: theExpiry()})
 	server.Add(sfapitest.Client{ID: otherClient, Key: public("other"), User: "bob"})
 	server.Add(sfapitest.Client{ID: "ecclient", Key: public("ec"), User: "carol"})
 	server.Add(sfapitest.Client{ID: "edclient", Key: public("ed"), User: "dave"})

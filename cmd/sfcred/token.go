@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -73,23 +72,9 @@ func (p *program) tokenOf(ctx context.Context, profile *chosen, want helper.Want
 	}
 	t, err := source.Token(ctx, want)
 	if err != nil {
-		return helper.Token{}, &profileError{profile.name, p.whyRefused(profile, err)}
+		return helper.Token{}, &profileError{profile.name, p.explain(profile.name, source, "", err)}
 	}
 	return t, nil
-}
-
-// whyRefused adds what we know and the server does not say: that the client
-// has expired.
-func (p *program) whyRefused(profile *chosen, err error) error {
-	var refused *helper.RefusedError
-	at := firstTime(p.learnt(&profile.Profile).Expires, profile.Expires)
-	if !errors.As(err, &refused) || at.IsZero() || at.After(time.Now()) {
-		return err
-	}
-	return &hintedError{
-		fmt.Errorf("the client expired %s: %w", at.UTC().Format("2006-01-02 15:04 UTC"), err),
-		[]string{fmt.Sprintf("sfcred login --profile %s --client-id NEW_ID", profile.name)},
-	}
 }
 
 // token prints the access token.

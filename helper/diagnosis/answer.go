@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"fmt"
 	"net/http"
 
 	"sfcred/helper"
@@ -9,16 +8,15 @@ import (
 
 // answer is about an answer at the token URL that is not OAuth's.
 func (f *findings) answer(e Evidence, a *helper.AnswerError) {
-	status := fmt.Sprintf("status %d", a.Status)
 	switch {
 	case a.Status == http.StatusNetworkAuthenticationRequired: // RFC 6585 section 6
-		f.add(SignInPage, certain, status)
+		f.add(SignInPage, certain, "")
 	case a.Status == http.StatusProxyAuthRequired:
-		f.add(ProxyInWay, certain, status)
+		f.add(ProxyInWay, certain, "")
 	case a.Status == http.StatusTooManyRequests:
-		f.add(ServiceBusy, certain, status)
+		f.add(ServiceBusy, certain, "")
 	case a.Status >= 500:
-		f.down(e, status)
+		f.down(e)
 	case a.Status == http.StatusForbidden:
 		f.add(AddressToken, likely, "a firewall before the server may have answered")
 		f.proxy(e, likely-5)
@@ -50,5 +48,5 @@ func (f *findings) page(e Evidence, a *helper.AnswerError) {
 	f.wrongURL(e, wrong, whyNot)
 	f.add(SignInPage, portal, why)
 	f.proxy(e, likely-5)
-	f.add(ServiceDown, down, whyNot)
+	f.add(ServiceDown, down, "")
 }

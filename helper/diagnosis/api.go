@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -10,20 +9,19 @@ import (
 
 // api is about an answer by the API to a token that is seconds old.
 func (f *findings) api(e Evidence, a *helper.AnswerError) {
-	status := fmt.Sprintf("status %d", a.Status)
 	switch {
 	case a.Status == http.StatusUnauthorized:
 		f.apiRefusal(e, a, AddressAPI401)
 	case a.Status == http.StatusForbidden:
 		f.apiRefusal(e, a, AddressAPI403)
 	case a.Status == http.StatusTooManyRequests:
-		f.add(ServiceBusy, certain, status)
+		f.add(ServiceBusy, certain, "")
 	case a.Status >= 500:
-		f.down(e, status)
+		f.down(e)
 	case a.Status == http.StatusNetworkAuthenticationRequired:
-		f.add(SignInPage, certain, status)
+		f.add(SignInPage, certain, "")
 	case a.Status == http.StatusProxyAuthRequired:
-		f.add(ProxyInWay, certain, status)
+		f.add(ProxyInWay, certain, "")
 	default:
 		// The token endpoint was reached a moment ago, so the network is open.
 		f.wrongURL(e, strong, "what answers there is not the API")

@@ -103,8 +103,10 @@ type Evidence struct {
 	// the API URL that goes with it.
 	TokenURL string
 	Preset   bool
-	// Audience is the profile's own, where it has one.
-	Audience string
+	// Audience is the profile's own, where it has one; OldAudience says that
+	// it worked with another.
+	Audience    string
+	OldAudience bool
 	// Proxy is the host of the proxy in use, or "".
 	Proxy string
 
@@ -135,8 +137,11 @@ type Finding struct {
 	Cause Cause
 	// Why is the evidence for it, in words, or "".
 	Why string
-	// Certain says that the evidence decides.
-	Certain bool
+	// Certain says that the evidence decides, Faint that the cause is named
+	// only because nothing excludes it.
+	Certain, Faint bool
+
+	words string // in place of the cause's own, or ""
 }
 
 // Diagnose gives the causes of a failure, the likeliest first; none where
@@ -191,6 +196,11 @@ func (f *findings) add(c Cause, weight int, why string) {
 	*f = append(*f, weighed{Finding{Cause: c, Why: why}, weight})
 }
 
+// addAs is add with words of its own.
+func (f *findings) addAs(c Cause, words string, weight int, why string) {
+	*f = append(*f, weighed{Finding{Cause: c, Why: why, words: words}, weight})
+}
+
 // ranked sorts by weight; causes of one weight stay in the order in which they
 // were added.
 func (f findings) ranked() []Finding {
@@ -200,7 +210,7 @@ func (f findings) ranked() []Finding {
 		if w.weight <= excluded || len(list) > 0 && (list[0].Certain || w.Cause == list[0].Cause) {
 			continue
 		}
-		w.Certain = w.weight >= certain
+		w.Certain, w.Faint = w.weight >= certain, w.weight <= faint
 		list = append(list, w.Finding)
 	}
 	return list
@@ -229,8 +239,8 @@ func (f *findings) proxy(e Evidence, weight int) {
 	}
 }
 
-func (f *findings) down(e Evidence, why string) {
-	f.add(ServiceDown, strong, why)
+func (f *findings) down(e Evidence) {
+	f.add(ServiceDown, strong, "")
 	f.proxy(e, possible)
 }
 

@@ -117,6 +117,7 @@ func TestDiagnose(t *testing.T) {
 		{"an audience of its own that never worked", Evidence{Err: refused(generic), Audience: "https://auth.example"}, "wrong audience, client expired or deleted, address not allowed at the token endpoint, wrong key for this client, wrong token URL"},
 		{"an audience that the server names", Evidence{Err: refused(generic), TokenURL: custom, Audience: custom, Metadata: helper.Metadata{Issuer: "https://auth.example", TokenURL: custom}}, "client expired or deleted, address not allowed at the token endpoint, wrong key for this client, wrong audience, wrong token URL"},
 		{"another audience worked", worked(Evidence{Err: refused(generic), Now: now, OtherAudience: custom}), "wrong audience!"},
+		{"worked with another audience", worked(Evidence{Err: refused(generic), Now: now, Audience: custom, OldAudience: true}), "wrong audience, client expired or deleted, address not allowed at the token endpoint"},
 		{"an audience of its own that worked", worked(Evidence{Err: refused(generic), Now: now, Audience: custom}), "client expired or deleted, address not allowed at the token endpoint, wrong audience"},
 
 		// The server's own words.
@@ -276,7 +277,7 @@ func TestRefusals(t *testing.T) {
 // others in one.
 func TestWords(t *testing.T) {
 	found := Diagnose(Evidence{Err: lost(untrusted(middlebox, x509.UnknownAuthorityError{}))})
-	const want = `the server's certificate is of an authority that is not trusted here, its own or that of a proxy that looks into TLS (it is signed by "Looks Into TLS?[2J Ltd")`
+	const want = `the server's certificate is by an authority that is not trusted here: its own, or a proxy's that looks into TLS (it is signed by "Looks Into TLS?[2J Ltd")`
 	if got := found[0].String(); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -54,7 +54,7 @@ func (f *findings) certificate(e Evidence, err *tls.CertificateVerificationError
 		f.expired(e, invalid.Cert)
 	case errors.As(err, &hostname):
 		f.add(SignInPage, likely, "the certificate is for another host")
-		f.wrongURL(e, likely+5, "the certificate is for another host")
+		f.wrongURL(e, likely+5, "")
 		f.proxy(e, likely-5)
 	default:
 		f.add(UntrustedCA, strong, signedBy(err.UnverifiedCertificates))
@@ -160,13 +160,12 @@ func (f *findings) silence(e Evidence, err error) {
 
 // listening is about a machine that is there, with nobody at the port.
 func (f *findings) listening(e Evidence) {
-	const why = "nothing listens there"
 	down, wrong := likely, likely-5
 	if e.Elsewhere == Proper { // so it is not the network
 		down, wrong = strong, likely+5
 	}
-	f.add(ServiceDown, down, why)
-	f.wrongURL(e, wrong, why)
+	f.add(ServiceDown, down, "nothing listens there")
+	f.wrongURL(e, wrong, "")
 	f.add(NoWay, faint, "a firewall may have answered")
 }
 

@@ -82,12 +82,14 @@ func (f *findings) clock(r *helper.RefusedError) {
 
 func (f *findings) gone(e Evidence) {
 	switch {
+	case e.Expires.IsZero() && e.Worked.IsZero():
+		f.addAs(ClientGone, "the client has expired or was deleted, or its ID is mistyped", likely, "")
 	case e.Expires.IsZero():
 		f.add(ClientGone, likely, "")
 	case !e.Now.Before(e.Expires):
-		f.add(ClientGone, certain, "it was to expire "+at(e.Expires))
-	default: // deleted, then
-		f.add(ClientGone, possible+5, "it was not to expire before "+at(e.Expires)+", but may have been deleted")
+		f.addAs(ClientGone, "the client expired "+at(e.Expires), certain, "")
+	default:
+		f.addAs(ClientGone, "the client was deleted", possible+5, "it was not to expire before "+at(e.Expires))
 	}
 }
 
@@ -107,9 +109,9 @@ func (f *findings) address(e Evidence) {
 	case e.Network == Other:
 		f.add(AddressToken, strong, "it is on another network than when the client last worked")
 	case e.Network == Same && e.Shared:
-		f.add(AddressToken, possible, "the network is the same as when the client last worked, as far as can be seen from within")
+		f.add(AddressToken, possible, "though the network is the same as when the client last worked, as far as can be seen from within")
 	case e.Network == Same:
-		f.add(AddressToken, faint, "the network is the same as when the client last worked")
+		f.add(AddressToken, faint, "though the network is the same as when the client last worked")
 	default:
 		f.add(AddressToken, likely-5, "")
 	}
@@ -120,6 +122,8 @@ func (f *findings) audience(e Evidence) {
 	switch {
 	case e.OtherAudience != "":
 		f.add(WrongAudience, certain+5, "an exchange with the audience "+e.OtherAudience+" worked")
+	case e.OldAudience:
+		f.add(WrongAudience, certain-5, "it is another one than when the client last worked")
 	case e.Audience != "" && e.Audience != wanted && e.Audience != e.Metadata.Issuer && e.Worked.IsZero():
 		f.add(WrongAudience, strong+5, "the profile has one of its own, "+e.Audience)
 	case e.Audience != "" && e.Worked.IsZero():

@@ -1,11 +1,14 @@
 package diagnosis
 
+import "cmp"
+
 // String says what is wrong, as part of a sentence, and what speaks for it.
 func (f Finding) String() string {
+	words := cmp.Or(f.words, f.Cause.words())
 	if f.Why == "" {
-		return f.Cause.words()
+		return words
 	}
-	return f.Cause.words() + " (" + f.Why + ")"
+	return words + " (" + f.Why + ")"
 }
 
 func (c Cause) words() string {
@@ -25,35 +28,35 @@ func (c Cause) words() string {
 	case WrongPassphrase:
 		return "the passphrase is not the key's"
 	case WrongKey:
-		return "the key is not the one that is registered for this client"
+		return "the key is not this client's"
 	case ClientGone:
 		return "the client has expired or was deleted"
 	case AddressToken:
-		return "this machine's address is not one that the client may come from"
+		return "this machine's address is not in the client's range"
 	case AddressAPI401, AddressAPI403:
-		return "the API does not let the client in from this machine's address"
+		return "this machine's address is not in the client's range, by the API"
 	case WrongAudience:
-		return "the server wants another audience in the assertion"
+		return "the server wants another audience"
 	case ClockOff:
 		return "this machine's clock is off"
 	case WrongTokenURL:
-		return "the token URL is not that of the server's token endpoint"
+		return "the token URL is wrong"
 	case WrongAPIURL:
-		return "the API URL is not that of the API which takes this token"
+		return "the API URL is wrong"
 	case ScopeTooWide:
-		return "the client may not have the scope that the profile asks for"
+		return "the client may not have the scope that is asked for"
 	case LevelTooLow:
 		return "the client's level is too low for this"
 	case ServiceDown:
-		return "the service is down"
+		return "the service is down or out of order"
 	case ServiceBusy:
-		return "the service is busy and wants to be asked later"
+		return "the service is busy"
 	case NoWay:
 		return "there is no way to the server from this network"
 	case ProxyInWay:
 		return "the proxy is in the way"
 	case UntrustedCA:
-		return "the server's certificate is of an authority that is not trusted here, its own or that of a proxy that looks into TLS"
+		return "the server's certificate is by an authority that is not trusted here: its own, or a proxy's that looks into TLS"
 	case SignInPage:
 		return "a sign-in page of this network answers instead of the server"
 	}
