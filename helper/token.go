@@ -49,30 +49,46 @@ func (t Token) HelperExpiry(now time.Time) time.Time {
 	return t.Expires.Add(-min(30*time.Second, max(0, t.left(now)/2)))
 }
 
-// User is the login name that the service writes into a token's scope claim as
-// "un:NAME", or "". The token is not verified: it came from the server itself,
-// and the name is only shown.
-func (t Token) User() string {
+// claims are those of an access token that is a JWT (RFC 9068). The token is
+// not verified: it came from the server itself, and they are only shown.
+type claims struct {
+	Scope  scopeClaim `json:"scope"`
+	Expiry float64    `json:"exp"` // Unix seconds by the server's clock
+}
+
+func (t Token) claims() claims {
+	var c claims
 	parts := strings.Split(t.Value, ".")
 	if len(parts) != 3 {
-		return ""
+		return c
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		return ""
+	if err != nil || json.Unmarshal(payload, &c) != nil {
+		return claims{}
 	}
-	var claims struct {
-		Scope scopeClaim `json:"scope"`
-	}
-	if json.Unmarshal(payload, &claims) != nil {
-		return ""
-	}
-	for _, s := range claims.Scope {
+	return c
+}
+
+// User is the login name that the service writes into a token's scope claim as
+// "un:NAME", or "".
+func (t Token) User() string {
+	for _, s := range t.claims().Scope {
 		if name, ok := strings.CutPrefix(s, "un:"); ok {
 			return printable(name)
 		}
 	}
 	return ""
+}
+
+// ClaimedExpiry is when the token ends by its own word and the server's clock;
+// zero where it does not say.
+func (t Token) ClaimedExpiry() time.Time {
+	const most = 253402300799 // the year 9999
+	exp := t.claims().Expiry
+	if exp < 1 || exp > most {
+		return time.Time{}
+	}
+	return time.Unix(int64(exp), 0)
 }
 
 // scopeClaim is a list (as Connect2id writes it) or one string with blanks

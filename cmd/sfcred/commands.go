@@ -113,6 +113,11 @@ func (p *program) commands() []*cli.Command {
 			Usage: "show where things stand, without the network",
 		},
 		{
+			Name: "doctor", Category: "check", Action: p.doctor, ArgsUsage: "[NAME]",
+			Usage: "check all that has to work, and tell the causes of what does not",
+			Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON"}},
+		},
+		{
 			Name: "version", Category: "check", Action: p.version,
 			Usage: "print the version",
 		},

@@ -78,12 +78,15 @@ func exitCode(err error) int {
 		answer  *helper.AnswerError
 		store   *keychain.Error
 		child   *childError
+		verdict *verdictError
 	)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &child):
 		return child.code
+	case errors.As(err, &verdict):
+		return verdict.code
 	case errors.As(err, &usage), errors.As(err, &bare):
 		return exitUsage
 	case errors.Is(err, helper.ErrNoProfile), errors.Is(err, helper.ErrForeignHost):

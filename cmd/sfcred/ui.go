@@ -27,9 +27,8 @@ import (
 )
 
 func (p *program) say(kind, text string) {
-	if rest, ok := strings.CutPrefix(text, "sfcred "); ok && kind == "hint" && p.configFlag != "" && !strings.HasPrefix(rest, "--config") {
-		// Pasted, it must not act on another config.
-		text = "sfcred --config " + shellWord(p.configFlag) + " " + rest
+	if kind == "hint" {
+		text = p.withConfig(text)
 	}
 	prefix := "sfcred: "
 	if kind != "" {
@@ -37,6 +36,15 @@ func (p *program) say(kind, text string) {
 	}
 	// One write a line, so that lines of processes side by side stay whole.
 	fmt.Fprintf(p.stderr, "%s%s\n", prefix, oneLine(text))
+}
+
+// withConfig is a command that, pasted, does not act on another config.
+func (p *program) withConfig(command string) string {
+	rest, ok := strings.CutPrefix(command, "sfcred ")
+	if !ok || p.configFlag == "" || strings.HasPrefix(rest, "--config") {
+		return command
+	}
+	return "sfcred --config " + shellWord(p.configFlag) + " " + rest
 }
 
 func (p *program) inform(format string, args ...any) { p.say("", fmt.Sprintf(format, args...)) }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -109,6 +110,7 @@ func ParseVersion(output []byte) error {
 // View is what of a kubeconfig matters here.
 type View struct {
 	commands map[string]string // of exec, by user; "" for a user without
+	args     map[string][]string
 	servers  []string          // of all clusters
 	contexts map[string]string // user, by context
 }
@@ -120,7 +122,8 @@ func ParseView(output []byte) (View, error) {
 			Name string `json:"name"`
 			User struct {
 				Exec struct {
-					Command string `json:"command"`
+					Command string   `json:"command"`
+					Args    []string `json:"args"`
 				} `json:"exec"`
 			} `json:"user"`
 		} `json:"users"`
@@ -139,9 +142,10 @@ func ParseView(output []byte) (View, error) {
 	if json.Unmarshal(output, &in) != nil {
 		return View{}, errors.New("kubectl does not show its configuration in a form that is known")
 	}
-	v := View{commands: map[string]string{}, contexts: map[string]string{}}
+	v := View{commands: map[string]string{}, args: map[string][]string{}, contexts: map[string]string{}}
 	for _, u := range in.Users {
 		v.commands[u.Name] = u.User.Exec.Command
+		v.args[u.Name] = u.User.Exec.Args
 	}
 	for _, c := range in.Contexts {
 		v.contexts[c.Name] = c.Context.User
@@ -166,6 +170,17 @@ func (v View) OthersOurs(user string) bool {
 		}
 	}
 	return false
+}
+
+// Entries lists those that have sfcred as their command, by the user's name.
+func (v View) Entries() []Entry {
+	var entries []Entry
+	for _, user := range slices.Sorted(maps.Keys(v.commands)) {
+		if v.Ours(user) {
+			entries = append(entries, Entry{user, v.commands[user], v.args[user]})
+		}
+	}
+	return entries
 }
 
 // Contexts lists the contexts that name the user.
