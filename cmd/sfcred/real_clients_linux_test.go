@@ -102,7 +102,7 @@ func newClientUser(t *testing.T, sfcred string, c realClient) *clientUser {
 	}
 	ca := u.write("ca.pem", append(bytes.Clone(u.ours.CA), u.foreign.CA...))
 	u.works("sfcred", "login", "--profile", "test", "--store", "pem", "--client-id", clientID, "--key", u.writeKey("key.pem", theKeys()["key"]),
-		"--token-url", u.ours.TokenURL, "--host", hostOf(u.ours), "--ca-file", ca)
+		"--token-url", u.ours.TokenURL, "--host", addressOf(u.ours), "--ca-file", ca)
 	config, err := helper.ConfigFile(u.onDisk("home", ".config", "sfcred", "config.toml")).Load()
 	check(t, err)
 	u.profile = *config.Profiles["test"]
@@ -111,7 +111,7 @@ func newClientUser(t *testing.T, sfcred string, c realClient) *clientUser {
 	return u
 }
 
-func hostOf(server *sfapitest.Server) string { return strings.TrimPrefix(server.URL, "https://") }
+func addressOf(server *sfapitest.Server) string { return strings.TrimPrefix(server.URL, "https://") }
 
 // trixie is a folder with a Debian 13 in it.
 func trixie(t *testing.T) string {
