@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ func (p *program) hints(err error) []string {
 		return []string{"sfcred remove --orphans"}
 	case errors.As(err, &store):
 		return p.storeHints(store, err)
-	case errors.Is(err, jose.ErrEncrypted):
+	case errors.Is(err, jose.ErrEncrypted), errors.Is(err, jose.ErrPassphrase) && p.env.passphraseFile != "":
 		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
 	}
 	for _, hint := range []func(error) []string{profileHints, fileHints, serverHints} {
@@ -128,12 +129,16 @@ func (p *program) storeHints(err *keychain.Error, whole error) []string {
 		return unsafeHints(unsafe)
 	case errors.Is(err, keychain.ErrTimeout):
 		return []string{"export SFCRED_TIMEOUT=60s"}
+	case errors.Is(err, keychain.ErrPassphrase) && p.env.passphraseFile != "": // nobody has mistyped it
+		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
 	case errors.As(whole, &pending):
 		return pendingKeyHints(err, pending)
 	case errors.Is(err, keychain.ErrLocked), errors.Is(err, jose.ErrEncrypted):
 		return lockedHints(err, whole)
 	case err.Store == keychain.StoreAgent && p.env.agent == "":
 		return []string{`eval "$(ssh-agent -s)"`}
+	case err.Store == keychain.StoreAgent && errors.Is(err, keychain.ErrNotFound) && errors.As(whole, &of):
+		return p.agentHints(of.name)
 	case err.Store == keychain.StoreAgent:
 		return []string{"ssh-add -l"}
 	case !errors.As(whole, &of) || of.name == envName: // its variables are the user's own
@@ -144,6 +149,31 @@ func (p *program) storeHints(err *keychain.Error, whole error) []string {
 		return []string{fmt.Sprintf("sfcred login --profile %s --replace --client-id CLIENT_ID --key KEY_FILE", of.name)}
 	}
 	return nil
+}
+
+// agentHints says how the key of a profile comes into the ssh-agent.
+func (p *program) agentHints(name string) []string {
+	config, err := p.loadConfig()
+	if err == nil && config.Profiles[name] != nil {
+		if other := p.unlockable(config, config.Profiles[name].Fingerprint); other != "" {
+			return []string{"sfcred unlock --agent " + other}
+		}
+	}
+	return []string{"ssh-add -l"}
+}
+
+// unlockable is the profile whose key unlock would load into the running
+// ssh-agent, and that has the fingerprint; or "".
+func (p *program) unlockable(config *helper.Config, fingerprint string) string {
+	ctx, cancel := p.deadline(context.Background())
+	defer cancel()
+	for _, name := range config.Names() {
+		profile := config.Profiles[name]
+		if profile.Fingerprint == fingerprint && profile.HasKey() && profile.Store != keychain.StoreAgent && keychain.AgentSigns(profile.Alg) && p.stores().AgentKeeps(ctx) == nil {
+			return name
+		}
+	}
+	return ""
 }
 
 // lockedHints says what opens a store.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -25,6 +26,9 @@ func (l *loginRun) agentKey() (*loginKey, error) {
 		return l.stores.Signer(ctx, keychain.Ref{Store: keychain.StoreAgent, Fingerprint: fingerprint})
 	}
 	signer, err := open(ctx)
+	if errors.Is(err, keychain.ErrNotFound) {
+		return nil, l.notInAgent(err, fingerprint)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -43,6 +47,18 @@ func (l *loginRun) agentKey() (*loginKey, error) {
 	return &loginKey{open: open}, l.clientID("")
 }
 
+// notInAgent adds how a key that sfcred has gets into the agent.
+func (l *loginRun) notInAgent(err error, fingerprint string) error {
+	config, loadErr := l.file.Load()
+	if loadErr != nil {
+		return err
+	}
+	if name := l.unlockable(config, fingerprint); name != "" {
+		return &hintedError{err, []string{"sfcred unlock --agent " + name}}
+	}
+	return err
+}
+
 // agentFingerprint names the agent's key.
 func (l *loginRun) agentFingerprint(ctx context.Context) (string, error) {
 	if name := l.c.String("key"); name != "" {
@@ -56,7 +72,11 @@ func (l *loginRun) agentFingerprint(ctx context.Context) (string, error) {
 		return keys[0].Fingerprint, nil
 	}
 	if len(keys) == 0 {
-		return "", &keychain.Error{Store: keychain.StoreAgent, Reason: "the ssh-agent has no key that can be used", Err: keychain.ErrNotFound}
+		// A locked agent lists none, and cannot be asked whether it is.
+		return "", &hintedError{
+			&keychain.Error{Store: keychain.StoreAgent, Reason: "the ssh-agent has no key that can be used, or is locked", Err: keychain.ErrNotFound},
+			[]string{"ssh-add -l", "ssh-add -X"},
+		}
 	}
 	several := &usageError{text: fmt.Sprintf("the ssh-agent has %d keys that can be used; which one is meant?", len(keys))}
 	for _, k := range keys {

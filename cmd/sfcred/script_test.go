@@ -246,6 +246,7 @@ func writeKeys(dir string, keys map[string]any) error {
 		"encrypted.pem":   encrypted,
 		"public.pem":      public("key"),
 		"ec.public.pem":   public("ec"),
+		"ed.public.pem":   public("ed"),
 		"certificate.pem": bytes.ReplaceAll(public("key"), []byte("PUBLIC KEY"), []byte("CERTIFICATE")),
 		"truncated.pem":   pkcs1("key")[:800],
 		"text.pem":        []byte("this is no key at all\n"),
