@@ -40,6 +40,9 @@ type offer struct {
 	keyfiles.Found
 	name string
 	has  string // the profile that has it already, or ""
+
+	imported bool  // by now, whatever err says of what is left over
+	err      error // or nil
 }
 
 // importKeys finds the keys that people have lying about, and logs in with
@@ -70,7 +73,11 @@ func (p *program) importKeys(c *cli.Context) error {
 	for _, problem := range problems {
 		p.warn(problem.String())
 	}
-	failed := p.importOffers(c, offers)
+	chosen, err := p.chooseOffers(c, offers)
+	if err != nil {
+		return err
+	}
+	failed := p.importChosen(c, chosen)
 	if c.Bool("json") {
 		return errors.Join(p.reportOffers(c, offers, nil), failed)
 	}
@@ -83,10 +90,18 @@ func checkImportFlags(c *cli.Context) error {
 		return &usageError{text: fmt.Sprintf("a found key can go into store keychain, file or pem, not %q", store)}
 	case store == keychain.StorePEM && c.Bool("delete-source"):
 		return &usageError{text: "--delete-source would delete the only copy: in store pem the key stays in its file"}
-	case c.IsSet("site") && c.IsSet("token-url"):
-		return &usageError{text: "--site and --token-url exclude each other: a site is a preset for its own token URL"}
 	}
-	return nil
+	if name := c.String("profile"); name != "" {
+		if err := checkNewName(name); err != nil {
+			return err
+		}
+	}
+	for _, h := range listOf(c, "host") {
+		if _, err := helper.ParseHost(h); err != nil {
+			return &usageError{text: "--host: " + err.Error()}
+		}
+	}
+	return checkService(c)
 }
 
 // importAgain is the import command as it was typed, with another flag.
@@ -119,38 +134,41 @@ func importName(c *cli.Context) string {
 
 // offersOf names each key: after its site, or after its file where that is
 // taken.
-func offersOf(found []keyfiles.Found, config *helper.Config, site string) []offer {
+func offersOf(found []keyfiles.Found, config *helper.Config, site string) []*offer {
 	taken := map[string]bool{envName: true}
 	for name := range config.Profiles {
 		taken[name] = true
 	}
-	var offers []offer
+	var offers []*offer
 	for _, f := range found {
-		o := offer{Found: f, has: profileWith(config, f)}
-		if o.name = o.has; o.has == "" {
-			o.name = freeName(taken, site, nameOfFile(f))
-			taken[o.name] = true
-		}
+		o := &offer{Found: f, has: profileWith(config, f)}
+		o.name = o.has
 		offers = append(offers, o)
+	}
+	// One without a client ID may come to nothing, and takes what name is left.
+	for _, hasID := range []bool{true, false} {
+		for _, o := range offers {
+			if o.has == "" && (o.ClientID != "") == hasID {
+				o.name = freeName(taken, site, nameOfFile(o.Found))
+				taken[o.name] = true
+			}
+		}
 	}
 	return offers
 }
 
-// nameOffer has --profile name the only key that is offered. The variable of
-// that name says which profile is used, not what new ones are called.
-func (p *program) nameOffer(c *cli.Context, offers []offer) error {
-	if p.profile == "" || p.profile == p.env.profile {
-		return nil
-	}
-	fresh := 0
-	for i := range offers {
-		if offers[i].has == "" {
-			offers[i].name = p.profile
+// nameOffer has --profile name the only key that is offered. SFCRED_PROFILE says
+// which profile is used, and not what new ones are called: it plays no part.
+func (p *program) nameOffer(c *cli.Context, offers []*offer) error {
+	name, fresh := c.String("profile"), 0
+	for _, o := range offers {
+		if o.has == "" && name != "" {
+			o.name = name
 			fresh++
 		}
 	}
 	if fresh > 1 {
-		return &usageError{text: fmt.Sprintf("--profile %s is one name, and %d keys are found", p.profile, fresh), hints: []string{p.again([]string{"import"}, importFlags(), c, nil, "PATH")}}
+		return &usageError{text: fmt.Sprintf("--profile %s is one name, and %d keys are found", name, fresh), hints: []string{p.again([]string{"import"}, importFlags(), c, nil, "PATH")}}
 	}
 	return nil
 }
@@ -197,30 +215,19 @@ func freeName(taken map[string]bool, names ...string) string {
 	}
 }
 
-// importOffers imports what is chosen, one after the other; one that fails
-// keeps no other back.
-func (p *program) importOffers(c *cli.Context, offers []offer) error {
-	if len(offers) == 0 && c.Args().Present() {
-		return errors.New("no key found in what was named")
-	}
-	if len(offers) == 0 {
-		p.inform("no key found")
-		return nil
-	}
-	chosen, err := p.chooseOffers(c, offers)
-	if err != nil {
-		return err
-	}
+// importChosen imports one key after the other; one that fails keeps no other
+// back.
+func (p *program) importChosen(c *cli.Context, chosen []*offer) error {
 	var failed error
 	for _, o := range chosen {
-		err := p.importOne(c, o)
-		if errors.Is(err, errInterrupted) || errors.As(p.caught, new(signalError)) {
-			return err
+		o.imported, o.err = p.importOne(c, o)
+		if errors.Is(o.err, errInterrupted) || errors.As(p.caught, new(signalError)) {
+			return o.err
 		}
-		if err != nil {
-			err = fmt.Errorf("import %s as %q: %w", o.place(), o.name, err)
-			p.tell(err)
-			failed = cmp.Or[error](failed, &saidError{err})
+		if o.err != nil {
+			o.err = fmt.Errorf("import %s as %q: %w", o.place(), o.name, o.err)
+			p.tell(o.err)
+			failed = cmp.Or[error](failed, &saidError{o.err})
 		}
 	}
 	return failed
@@ -234,8 +241,14 @@ func (p *program) checkImportStore(c *cli.Context) error {
 }
 
 // chooseOffers asks which keys are wanted.
-func (p *program) chooseOffers(c *cli.Context, offers []offer) ([]offer, error) {
-	var fresh []offer
+func (p *program) chooseOffers(c *cli.Context, offers []*offer) ([]*offer, error) {
+	if len(offers) == 0 && c.Args().Present() {
+		return nil, errors.New("no key found in what was named")
+	}
+	if len(offers) == 0 {
+		p.inform("no key found")
+	}
+	var fresh []*offer
 	for _, o := range offers {
 		if o.has != "" {
 			p.inform("%s: profile %q has it already", o.place(), o.has)
@@ -257,7 +270,7 @@ func (p *program) chooseOffers(c *cli.Context, offers []offer) ([]offer, error) 
 	if err := p.checkImportStore(c); err != nil {
 		return nil, err
 	}
-	var chosen []offer
+	var chosen []*offer
 	for _, o := range fresh {
 		for _, warning := range o.Warnings {
 			p.warn(o.place() + ": " + warning)
@@ -273,8 +286,9 @@ func (p *program) chooseOffers(c *cli.Context, offers []offer) ([]offer, error) 
 	return chosen, nil
 }
 
-// importOne is a login with a key that was found.
-func (p *program) importOne(c *cli.Context, o offer) error {
+// importOne is a login with a key that was found; imported says whether it is
+// one by now, also where an error tells of something that is left over.
+func (p *program) importOne(c *cli.Context, o *offer) (imported bool, err error) {
 	own := *p
 	own.profile = o.name
 	told := &moreFlags{c, map[string]string{"key": o.Path}}
@@ -285,17 +299,17 @@ func (p *program) importOne(c *cli.Context, o offer) error {
 	if o.Variable != "" {
 		told.own["key"], own.stdin, l.from = "-", bytes.NewReader(o.Text()), o.Variable
 	}
-	err := l.run()
+	err = l.run()
 	p.caught = cmp.Or(p.caught, own.caught)
 	if err == nil && o.Variable != "" && c.Bool("delete-source") {
 		p.warn("the variable " + o.Variable + " still holds the key")
 		p.say("hint", "unset "+o.Variable)
 	}
-	return err
+	return l.stored, err
 }
 
 // place is where the key was found, for people.
-func (o offer) place() string { return cmp.Or(o.Variable, shellWord(o.Path)) }
+func (o *offer) place() string { return cmp.Or(o.Variable, shellWord(o.Path)) }
 
 // reported is the shape of import --json.
 type reported struct {
@@ -307,17 +321,26 @@ type reported struct {
 	Mode     string   `json:"mode"`
 	Warnings []string `json:"warnings"`
 	Variable string   `json:"variable"`
-	Profile  *string  `json:"profile"` // that has it already
+	Profile  *string  `json:"profile"` // that has it, already or by now
+	Imported bool     `json:"imported"`
+	Error    *string  `json:"error"`
 }
 
 // reportOffers shows what was found.
-func (p *program) reportOffers(c *cli.Context, offers []offer, problems []keyfiles.Problem) error {
+func (p *program) reportOffers(c *cli.Context, offers []*offer, problems []keyfiles.Problem) error {
 	if c.Bool("json") {
 		all := make([]reported, 0, len(offers))
 		for _, o := range offers {
-			r := reported{o.name, o.ClientID, o.Path, o.Type, o.Bits, o.mode(), nonNil(o.Warnings), o.Variable, nil}
-			if o.has != "" {
+			r := reported{o.name, o.ClientID, o.Path, o.Type, o.Bits, o.mode(), nonNil(o.Warnings), o.Variable, nil, o.imported, nil}
+			switch {
+			case o.has != "":
 				r.Profile = &o.has
+			case o.imported:
+				r.Profile = &o.name
+			}
+			if o.err != nil {
+				text := oneLine(o.err.Error())
+				r.Error = &text
 			}
 			all = append(all, r)
 		}
@@ -352,7 +375,7 @@ func (p *program) reportOffers(c *cli.Context, offers []offer, problems []keyfil
 }
 
 // kind is what the key is.
-func (o offer) kind() string {
+func (o *offer) kind() string {
 	if o.Encrypted {
 		return "encrypted"
 	}
@@ -360,7 +383,7 @@ func (o offer) kind() string {
 }
 
 // mode is the file's, or "" where there is none.
-func (o offer) mode() string {
+func (o *offer) mode() string {
 	if o.Mode == 0 {
 		return ""
 	}

@@ -68,11 +68,8 @@ func (k *keygenRun) find() error {
 		return err
 	}
 	k.name = cmp.Or(k.profile, config.Default, helper.Sites()[0].Name)
-	if err := helper.CheckName(k.name); err != nil {
-		return &usageError{text: err.Error()}
-	}
-	if k.name == envName {
-		return &usageError{text: `the profile name "env" is taken by the one from SFCRED_ variables`}
+	if err := checkNewName(k.name); err != nil {
+		return err
 	}
 	k.old = config.Profiles[k.name]
 	return nil

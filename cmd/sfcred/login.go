@@ -62,6 +62,7 @@ type loginRun struct {
 	from       string            // what the key on standard input is called, or ""
 	answers    map[string]string // what a person has said instead of flags
 	profile    helper.Profile
+	stored     bool // it is in the config
 }
 
 // login stores a key, or swaps the client ID of a profile that has one.
@@ -115,12 +116,26 @@ func (l *loginRun) checkFlags() error {
 		return &usageError{text: "--command and --key exclude each other: the command prints the key"}
 	case c.Bool("shell") && !c.IsSet("command"):
 		return &usageError{text: "--shell goes with --command"}
-	case c.IsSet("site") && c.IsSet("token-url"):
-		return &usageError{text: "--site and --token-url exclude each other: a site is a preset for its own token URL"}
 	case c.Bool("no-check") && (c.Bool("replace") || c.Bool("delete-source")):
 		return &usageError{text: "--no-check never drops a key: it goes with neither --replace nor --delete-source"}
 	case c.Bool("no-check") && c.IsSet("user"):
 		return &usageError{text: "--user is found out by an exchange, which --no-check leaves out"}
+	}
+	return checkService(c)
+}
+
+// checkService refuses a service that cannot be meant.
+func checkService(c flags) error {
+	_, known := helper.FindSite(c.String("site"))
+	switch {
+	case c.IsSet("site") && c.IsSet("token-url"):
+		return &usageError{text: "--site and --token-url exclude each other: a site is a preset for its own token URL"}
+	case c.IsSet("site") && !known:
+		return &usageError{text: fmt.Sprintf("unknown site %q: nersc or nersc-dev; another service is named by --token-url", c.String("site"))}
+	case c.IsSet("token-url"):
+		if _, err := helper.ParseURL(c.String("token-url")); err != nil {
+			return &usageError{text: "--token-url: " + err.Error()}
+		}
 	}
 	return nil
 }
@@ -159,6 +174,7 @@ func (l *loginRun) take(key *loginKey) error {
 func (l *loginRun) installed(err error, found *checked) error {
 	var orphan *helper.OrphanError
 	if err == nil || errors.As(err, &orphan) {
+		l.stored = true
 		l.finish(found)
 	}
 	return err

@@ -28,19 +28,14 @@ func (l *loginRun) find() error {
 	case l.onlyID() && config.Default != "":
 		l.name = config.Default
 	case l.c.IsSet("token-url"):
-		u, err := helper.ParseURL(l.c.String("token-url"))
-		if err != nil {
-			return &usageError{text: "--token-url: " + err.Error()}
+		if u, err := helper.ParseURL(l.c.String("token-url")); err == nil {
+			l.name = u.Hostname()
 		}
-		l.name = u.Hostname()
 	default:
 		l.name = cmp.Or(l.c.String("site"), helper.Sites()[0].Name)
 	}
-	if err := helper.CheckName(l.name); err != nil {
-		return &usageError{err.Error(), []string{l.again("--profile", "NAME")}}
-	}
-	if l.name == envName {
-		return &usageError{text: `the profile name "env" is taken by the one from SFCRED_ variables`}
+	if err := checkNewName(l.name, l.again("--profile", "NAME")); err != nil {
+		return err
 	}
 	l.old = config.Profiles[l.name]
 	if url := l.c.String("token-url"); url != "" && l.program.profile == "" && l.old != nil && l.old.HasKey() && l.old.TokenURL != url {
@@ -48,6 +43,17 @@ func (l *loginRun) find() error {
 			fmt.Sprintf("profile %q, which would be this one's name too, is for %s", l.name, l.old.TokenURL),
 			[]string{l.again("--profile", "NAME")},
 		}
+	}
+	return nil
+}
+
+// checkNewName refuses what no profile can be called.
+func checkNewName(name string, hints ...string) error {
+	if err := helper.CheckName(name); err != nil {
+		return &usageError{err.Error(), hints}
+	}
+	if name == envName {
+		return &usageError{text: `the profile name "env" is taken by the one from SFCRED_ variables`}
 	}
 	return nil
 }
@@ -71,10 +77,7 @@ func (l *loginRun) settings() error {
 	case c.IsSet("token-url"):
 		p.TokenURL, p.APIURL, p.Audience, p.AllowForeignAudience, p.Hosts = c.String("token-url"), "", "", false, nil
 	case p.TokenURL == "" || c.IsSet("site"):
-		site, ok := l.site()
-		if !ok {
-			return &usageError{text: fmt.Sprintf("unknown site %q: nersc or nersc-dev; another service is named by --token-url", c.String("site"))}
-		}
+		site := l.site()
 		p.TokenURL, p.APIURL, p.Audience, p.AllowForeignAudience, p.Hosts = site.TokenURL, site.APIURL, "", false, site.Hosts
 	}
 	if c.IsSet("command") {
@@ -111,14 +114,13 @@ func (l *loginRun) settings() error {
 
 // site is the preset that is meant: the one that is named, or whose name the
 // profile has, or the default.
-func (l *loginRun) site() (helper.Site, bool) {
-	if l.c.IsSet("site") {
-		return helper.FindSite(l.c.String("site"))
+func (l *loginRun) site() helper.Site {
+	for _, name := range []string{l.c.String("site"), l.name} {
+		if site, ok := helper.FindSite(name); ok {
+			return site
+		}
 	}
-	if site, ok := helper.FindSite(l.name); ok {
-		return site, true
-	}
-	return helper.Sites()[0], true
+	return helper.Sites()[0]
 }
 
 // addHost adds an entry once, in its canonical form.
