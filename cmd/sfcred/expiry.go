@@ -16,11 +16,7 @@ func parseExpiry(text string, now time.Time) (time.Time, error) {
 	if day, dayErr := time.Parse(time.DateOnly, text); dayErr == nil {
 		at, err = day.Add(24*time.Hour-time.Second), nil
 	}
-	var days int
-	if _, scanErr := fmt.Sscanf(text, "%dd", &days); scanErr == nil && fmt.Sprintf("%dd", days) == text && days > 0 && days <= 3650 {
-		at, err = now.AddDate(0, 0, days), nil
-	}
-	if d, durErr := time.ParseDuration(text); durErr == nil && d > 0 {
+	if d, spanErr := parseSpan(text); spanErr == nil {
 		at, err = now.Add(d), nil
 	}
 	switch {

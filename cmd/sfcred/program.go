@@ -146,18 +146,6 @@ func (p *program) checkAlias(c *cli.Context) error {
 	return nil
 }
 
-// parseDuration reads Go's form, or a plain number of seconds.
-func parseDuration(text string) (time.Duration, error) {
-	if n, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return time.Duration(n) * time.Second, nil
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q is not a duration such as 90s, 10m or 8h", text)
-	}
-	return d, nil
-}
-
 // deadline gives an answer's context.
 func (p *program) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, listen, stop := p.untilSignal(ctx)

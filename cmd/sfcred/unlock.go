@@ -16,7 +16,7 @@ import (
 func unlockFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "agent", Usage: "load the key into the ssh-agent, whatever store it is in"},
-		&cli.StringFlag{Name: "for", Usage: "have the agent forget the key after this `DURATION`", Value: "8h"},
+		&cli.StringFlag{Name: "for", Usage: "have the agent forget the key after this `DURATION`, such as 8h or 1d", Value: "8h"},
 		&cli.BoolFlag{Name: "confirm", Usage: "have the agent ask before each signature"},
 	}
 }
@@ -74,7 +74,7 @@ func (p *program) unlockKeychain(ctx context.Context, ref keychain.Ref) error {
 func (p *program) loadIntoAgent(c *cli.Context, name string, profile *helper.Profile) error {
 	life, err := parseDuration(c.String("for"))
 	if err != nil || life < time.Second || life%time.Second != 0 || life/time.Second > math.MaxUint32 {
-		return &usageError{text: fmt.Sprintf("--for %s: not a duration in whole seconds, such as 8h", c.String("for"))}
+		return &usageError{text: fmt.Sprintf("--for %s: not a duration in whole seconds, such as 8h or 1d", c.String("for"))}
 	}
 	if !keychain.AgentSigns(profile.Alg) {
 		return &usageError{text: fmt.Sprintf("profile %q signs with %s, which no ssh-agent does", name, profile.Alg)}
@@ -101,17 +101,6 @@ func (p *program) loadIntoAgent(c *cli.Context, name string, profile *helper.Pro
 	}
 	p.inform("profile %q: key in the ssh-agent for %s", name, shortDuration(life))
 	return nil
-}
-
-// shortDuration leaves out the zeros of "8h0m0s".
-func shortDuration(d time.Duration) string {
-	switch {
-	case d%time.Hour == 0:
-		return fmt.Sprintf("%dh", d/time.Hour)
-	case d%time.Minute == 0:
-		return fmt.Sprintf("%dm", d/time.Minute)
-	}
-	return d.String()
 }
 
 // lock takes a profile's key out of the ssh-agent, and nothing else.
