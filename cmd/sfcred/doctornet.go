@@ -247,7 +247,7 @@ func (x *examination) checkClient(ctx context.Context) step {
 	if x.profile == nil {
 		return skipped("no profile")
 	}
-	known := firstTime(x.learnt(&x.profile.Profile).Expires, x.profile.Expires)
+	known := clientExpiry(&x.profile.Profile, x.learnt(&x.profile.Profile))
 	said := ""
 	if !known.IsZero() {
 		said = ", which was to be at " + known.UTC().Format("2006-01-02 15:04 UTC")
@@ -273,7 +273,7 @@ func (x *examination) checkClient(ctx context.Context) step {
 }
 
 func (x *examination) clientWords(at time.Time) step {
-	if at.Year() >= 9999 {
+	if isNever(at) {
 		return passed("never expires")
 	}
 	words := fmt.Sprintf("expires %s (%s)", at.UTC().Format("2006-01-02 15:04 UTC"), expiryWords(&at, ""))

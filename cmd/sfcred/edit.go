@@ -73,10 +73,11 @@ func (p *program) edit(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	change, err := editChange(c, name)
+	expires, err := expiryFlag(c)
 	if err != nil {
 		return err
 	}
+	change := editChange(c, name, expires)
 	var orphan *helper.OrphanError
 	if c.IsSet("store") || c.Bool("new-passphrase") {
 		// Tried out first: a key must not have been moved by a command that
@@ -95,10 +96,16 @@ func (p *program) edit(c *cli.Context) error {
 	}
 	ctx, cancel := p.deadline(c.Context)
 	defer cancel()
-	if err := file.Update(ctx, change); err != nil || orphan == nil {
+	if err := file.Update(ctx, change); err != nil {
 		return err
 	}
-	return orphan // all was done but one thing
+	if c.IsSet("expires") {
+		p.warnOverruled(profile, expires)
+	}
+	if orphan != nil { // all was done but one thing
+		return orphan
+	}
+	return nil
 }
 
 // askPEM has the passphrase of a key file asked for, if it has one. Reading the
@@ -114,15 +121,8 @@ func (p *program) askPEM(ctx context.Context, stores *keychain.Stores, ref keych
 	return err
 }
 
-// editChange reads the flags that change settings of the profile name.
-func editChange(c *cli.Context, name string) (func(*helper.Config) error, error) {
-	var expires time.Time
-	if c.IsSet("expires") {
-		var err error
-		if expires, err = parseExpiry(c.String("expires"), time.Now()); err != nil {
-			return nil, &usageError{text: "--expires: " + err.Error()}
-		}
-	}
+// editChange changes the settings of the profile name as the flags say.
+func editChange(c *cli.Context, name string, expires time.Time) func(*helper.Config) error {
 	return func(config *helper.Config) error {
 		p := config.Profiles[name]
 		if p == nil {
@@ -143,7 +143,7 @@ func editChange(c *cli.Context, name string) (func(*helper.Config) error, error)
 			return &usageError{text: err.Error()}
 		}
 		return rename(config, name, c.String("rename"))
-	}, nil
+	}
 }
 
 func editHost(p *helper.Profile, entry string) error {

@@ -28,6 +28,18 @@ func parseExpiry(text string, now time.Time) (time.Time, error) {
 	return at.UTC().Truncate(time.Second), nil
 }
 
+// expiryFlag is what --expires says; zero if it is not there.
+func expiryFlag(c flags) (time.Time, error) {
+	if !c.IsSet("expires") {
+		return time.Time{}, nil
+	}
+	at, err := parseExpiry(c.String("expires"), time.Now())
+	if err != nil {
+		return time.Time{}, &usageError{text: "--expires: " + err.Error()}
+	}
+	return at, nil
+}
+
 // remind tells a person, once a day, that the client is about to expire.
 func (p *program) remind(profile *chosen) {
 	if f, ok := p.stderr.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
@@ -35,7 +47,7 @@ func (p *program) remind(profile *chosen) {
 	}
 	known := p.learnt(&profile.Profile)
 	if known.Expires.IsZero() {
-		known = helper.Learnt{Expires: profile.Expires}
+		known = helper.Learnt{Expires: clientExpiry(&profile.Profile, known)}
 	}
 	if !known.EndsSoon(time.Now()) || !p.source(profile.Profile, nil).ReminderDue() {
 		return
@@ -47,6 +59,32 @@ func (p *program) remind(profile *chosen) {
 	}
 	p.say("hint", fmt.Sprintf("sfcred keygen --profile %s", profile.name))
 }
+
+// clientExpiry is when a profile's client expires, by what is known of it: the
+// API's word, or else what the user has given by hand.
+func clientExpiry(profile *helper.Profile, known helper.Learnt) time.Time {
+	return firstTime(known.Expires, profile.Expires)
+}
+
+// warnOverruled tells that an expiry which was just given by hand does not count.
+func (p *program) warnOverruled(profile *helper.Profile, given time.Time) {
+	known := p.learnt(profile).Expires
+	if known.IsZero() || known.Sub(given).Abs() <= time.Minute {
+		return
+	}
+	p.warn(fmt.Sprintf("--expires does not count: the API says that the client %s", endWords(known)))
+}
+
+// endWords says when something ends.
+func endWords(at time.Time) string {
+	if isNever(at) {
+		return "never expires"
+	}
+	return at.UTC().Format("expires 2006-01-02 15:04 UTC")
+}
+
+// isNever says whether a time is how servers say that there is none.
+func isNever(at time.Time) bool { return at.Year() >= 9999 }
 
 func firstTime(times ...time.Time) time.Time {
 	for _, t := range times {
@@ -66,7 +104,7 @@ func expiryWords(at *time.Time, unknown string) string {
 	switch {
 	case left <= 0:
 		return "expired"
-	case at.Year() >= 9999: // how servers say it
+	case isNever(*at):
 		return "never"
 	case left < time.Hour:
 		return fmt.Sprintf("in %dm%02ds", int(left.Minutes()), int(left.Seconds())%60)

@@ -86,7 +86,7 @@ func (p *program) evidence(source *helper.Source, err error) diagnosis.Evidence 
 	return diagnosis.Evidence{
 		Err:     err,
 		Now:     time.Now(),
-		Expires: firstTime(known.Expires, profile.Expires),
+		Expires: clientExpiry(profile, known),
 		Worked:  slices.MaxFunc([]time.Time{known.Worked, source.LastObtained()}, time.Time.Compare),
 		Key:     diagnosis.Compare(source.Key(), known.Key),
 		Network: diagnosis.Compare(from, known.From),

@@ -74,7 +74,7 @@ func (p *program) listed(name string, config *helper.Config) listed {
 	l := listed{
 		Name: name, Default: config.Default == name,
 		ClientID: profile.ClientID, Store: profile.Store, Pending: profile.Pending != nil, Hosts: nonNil(profile.Hosts),
-		ClientExpires: jsonTime(firstTime(known.Expires, profile.Expires)),
+		ClientExpires: jsonTime(clientExpiry(profile, known)),
 	}
 	if known.User != "" {
 		l.User = &known.User

@@ -88,6 +88,9 @@ func (l *loginRun) finish(found *checked) {
 		l.learn(&l.profile, found)
 	}
 	l.inform("%s", l.outcome(found))
+	if l.c.IsSet("expires") {
+		l.warnOverruled(&l.profile, l.profile.Expires)
+	}
 	if len(l.profile.Hosts) == 0 {
 		l.warn("the profile names no host, so helpers and --url give no token")
 		l.say("hint", fmt.Sprintf("sfcred edit %s --host +HOST", l.name))
@@ -132,8 +135,8 @@ func (l *loginRun) outcome(found *checked) string {
 		}
 	}
 	fmt.Fprintf(&b, "; key %s", storeWords(&l.profile))
-	if at := firstTime(found.expires, l.profile.Expires); !at.IsZero() {
-		fmt.Fprintf(&b, "; the client expires %s", at.UTC().Format("2006-01-02 15:04 UTC"))
+	if at := clientExpiry(&l.profile, l.learnt(&l.profile)); !at.IsZero() {
+		fmt.Fprintf(&b, "; the client %s", endWords(at))
 	}
 	return b.String()
 }

@@ -102,14 +102,11 @@ func (l *loginRun) settings() error {
 		}
 		p.CAFile = path
 	}
+	expires, err := expiryFlag(c)
 	if c.IsSet("expires") {
-		at, err := parseExpiry(c.String("expires"), time.Now())
-		if err != nil {
-			return &usageError{text: "--expires: " + err.Error()}
-		}
-		p.Expires = at
+		p.Expires = expires
 	}
-	return nil
+	return err
 }
 
 // site is the preset that is meant: the one that is named, or whose name the

@@ -39,7 +39,7 @@ func (p *program) status(c *cli.Context) error {
 	known := p.learnt(&profile.Profile)
 	line("profile", "%s%s", profile.name, isDefault)
 	line("client", "%s", profile.ClientID)
-	line("client expires", "%s", expiryWords(jsonTime(firstTime(known.Expires, profile.Expires)), "unknown"))
+	line("client expires", "%s", expiryWords(jsonTime(clientExpiry(&profile.Profile, known)), "unknown"))
 	line("user", "%s", cmp.Or(known.User, "unknown"))
 	line("token URL", "%s", profile.TokenURL)
 	line("API", "%s", cmp.Or(profile.APIURL, "none"))
