@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -170,7 +171,8 @@ func (w *watch) look(genuine http.Handler) http.Handler {
 				continue // another's, or one that has ended
 			}
 			words := bytes.Split(text, []byte{0})
-			if string(words[0]) == "curl" && bytes.Contains(text, []byte(w.url)) && filepath.Base(file) == "cmdline" {
+			isCurl := slices.ContainsFunc(words, func(word []byte) bool { return path.Base(string(word)) == "curl" })
+			if isCurl && bytes.Contains(text, []byte(w.url)) && filepath.Base(file) == "cmdline" {
 				w.curls++
 			}
 			if len(w.token) > 0 && bytes.Contains(text, w.token) {
