@@ -19,6 +19,7 @@ import (
 
 	"sfcred/helper"
 	"sfcred/helper/sfapitest"
+	"sfcred/integrations/curl"
 )
 
 // TestRealCurlCommand has "sfcred curl" run the machine's curl and that of Debian
@@ -43,7 +44,7 @@ func TestRealCurlCommand(t *testing.T) {
 				{"cold, then cached", curlCached}, {"foreign host", curlForeign}, {"token that ran out", curlRanOut},
 				{"no token", curlNoToken}, {"failing API", curlFailingAPI}, {"README", curlReadme},
 				{"redirects", curlRedirects}, {"verbose", curlVerbose}, {"verbose, HTTP/2", curlVerboseHTTP2},
-				{"curlrc", curlRC}, {"proxies", curlProxies}, {"proxy for https", curlHTTPSProxy}, {"nothing shows", curlShowsNothing},
+				{"curlrc", curlRC}, {"proxies", curlProxies}, {"proxy for https", curlHTTPSProxy}, {"hosts", curlHosts}, {"nothing shows", curlShowsNothing},
 				{"without /dev/fd", curlWithoutDescriptors}, {"server gone", curlGone},
 			} {
 				t.Run(step.name, func(t *testing.T) { step.run(u.within(t)) })
@@ -56,10 +57,7 @@ func TestRealCurlCommand(t *testing.T) {
 // 13 that it comes from, and otherwise here.
 func curlOfDebian13(t *testing.T) string {
 	t.Helper()
-	debian := os.Getenv("SFCRED_TRIXIE")
-	if debian == "" {
-		debian = "/var/tmp/sfcred-trixie"
-	}
+	debian := trixie(t)
 	loaders, _ := filepath.Glob(filepath.Join(debian, "lib*", "ld-linux-*.so.*"))
 	libraries, _ := filepath.Glob(filepath.Join(debian, "usr", "lib", "*-linux-gnu"))
 	program := filepath.Join(debian, "usr", "bin", "curl")
@@ -399,13 +397,13 @@ func curlHTTPSProxy(u *commandUser) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got = append(got, r.Host+" "+r.Header.Get("Authorization"))
 	}))
-	defer server.Close()
 	u.write("example.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})) // for example.com
 	proxy := newTunnel(u.T, strings.TrimPrefix(server.URL, "https://"))
 	u.user = u.with("https_proxy=http://user:password@" + proxy.address)
 	u.works("sfcred", "edit", "test", "--host", "+example.com")
 	token := u.answers("token")
 	o := u.curl("-v --cacert example.pem https://example.com/")
+	server.Close()
 	u.hides(o, token)
 	if want := []string{"example.com Bearer " + token}; !slices.Equal(got, want) {
 		u.Errorf("the server got %q, want %q", got, want)
@@ -417,6 +415,38 @@ func curlHTTPSProxy(u *commandUser) {
 		u.Errorf("the proxy's password shows:\n%s", o.stderr)
 	}
 	u.works("sfcred", "edit", "test", "--host", "-example.com")
+}
+
+// curl reads each URL of the table of hosts as the check has read it: it asks a
+// proxy for that host and port.
+func curlHosts(u *commandUser) {
+	asked := 0
+	for _, c := range hostCases(u.T) {
+		if !c.OK {
+			continue
+		}
+		command, err := curl.Parse([]string{"-gsm", "5", "--url", c.URL}, "")
+		check(u.T, err)
+		checked, err := (&helper.Profile{Hosts: c.Hosts}).CheckHost(command.URL)
+		check(u.T, err)
+		if helper.Loopback(checked) {
+			continue // there is no proxy
+		}
+		proxy := newTunnel(u.T, "127.0.0.1:1") // where nobody is
+		argv := append([]string{"-c", `curl "$@"`}, command.Argv(checked, os.DevNull)...)
+		u.with("https_proxy=http://"+proxy.address).do("bash", argv...)
+		host, port := checked.Hostname(), checked.Port()
+		if port == "" {
+			port = "443"
+		}
+		if got, _, _ := strings.Cut(proxy.all(), " HTTP/1.1\r\n"); got != "CONNECT "+net.JoinHostPort(host, port) {
+			u.Errorf("%s: curl asks the proxy %q", c.URL, got)
+		}
+		asked++
+	}
+	if asked < 20 {
+		u.Errorf("only %d were asked", asked)
+	}
 }
 
 // tunnel is a proxy that connects to one server, whatever it is asked, and keeps
@@ -447,13 +477,13 @@ func newTunnel(t *testing.T, to string) *tunnel {
 func (p *tunnel) serve(conn net.Conn, to string) {
 	defer conn.Close()
 	head := make([]byte, 4096)
-	n, err := conn.Read(head)
-	server, err2 := net.Dial("tcp", to)
-	if err != nil || err2 != nil {
+	n, _ := conn.Read(head)
+	p.Write(head[:n])
+	server, err := net.Dial("tcp", to)
+	if err != nil {
 		return
 	}
 	defer server.Close()
-	p.Write(head[:n])
 	io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
 	go io.Copy(conn, server)
 	io.Copy(io.MultiWriter(server, p), conn)

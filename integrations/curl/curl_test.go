@@ -1,8 +1,10 @@
 package curl_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -309,6 +311,45 @@ func TestParseRefuses(t *testing.T) {
 	}
 	if c, err := curl.Parse([]string{"/a"}, ""); err == nil {
 		t.Errorf("a path without an API: got %+v", c)
+	}
+}
+
+// The table of hosts has the right answer for each URL, also for curl.
+func TestHosts(t *testing.T) {
+	text, err := os.ReadFile("../../helper/testdata/hosts.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Hosts []string
+		URL   string
+		OK    bool
+		Why   string
+	}
+	if err := json.Unmarshal(text, &cases); err != nil || len(cases) < 60 {
+		t.Fatalf("%d cases, %v", len(cases), err)
+	}
+	for _, c := range cases {
+		hosts, err := helper.ParseHosts(c.Hosts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var checked *url.URL
+		command, err := curl.Parse([]string{"-g", "--url", c.URL}, "")
+		if err == nil {
+			checked, err = hosts.Check(command.URL)
+		}
+		if (err == nil) != c.OK {
+			t.Errorf("%q for %q (%s): got %v, want ok %v", c.URL, c.Hosts, c.Why, err, c.OK)
+			continue
+		}
+		if !c.OK {
+			continue
+		}
+		argv := command.Argv(checked, "-")
+		if _, err := hosts.Check(argv[len(argv)-1]); err != nil || argv[len(argv)-2] != "--url" {
+			t.Errorf("%q became %q: %v", c.URL, argv, err)
+		}
 	}
 }
 
