@@ -100,13 +100,8 @@ func (p *program) commands() []*cli.Command {
 		},
 		{
 			Name: "setup", Category: "helpers",
-			Usage: "print, write or remove the configuration that connects a tool",
-			Subcommands: []*cli.Command{
-				{
-					Name: "kubectl", Action: p.setupKubectl, Flags: setupKubectlFlags(),
-					Usage: "connect kubectl",
-				},
-			},
+			Usage:       "print, write or remove the configuration that connects a tool",
+			Subcommands: p.setupCommands(),
 		},
 		{
 			Name: "status", Category: "check", Action: p.status, ArgsUsage: "[NAME]",

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"sfcred/helper"
 	"sfcred/integrations/curl"
+	"sfcred/integrations/setup"
 	"sfcred/keychain"
 	"sfcred/keychain/disk"
 	"sfcred/keychain/jose"
@@ -210,12 +210,4 @@ func pendingKeyHints(err *keychain.Error, pending *pendingKeyError) []string {
 }
 
 // shellWord quotes a word for a shell where that is needed.
-func shellWord(word string) string {
-	plain := func(r rune) bool {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-+:@%,=", r)
-	}
-	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
+func shellWord(word string) string { return setup.ShellWord(word) }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,10 +17,10 @@ type helperLink struct {
 	onPath  bool   // whether its bare name finds it
 }
 
-// findLink says where the link of that name is or belongs: beside sfcred as it
-// is found in PATH, since that name outlives an upgrade, which the file behind
-// it may not.
-func findLink(name string) (helperLink, error) {
+// findLink says where the link of that name is or belongs: in dir, or beside
+// sfcred as it is found in PATH, since that name outlives an upgrade, which the
+// file behind it may not.
+func findLink(name, dir string) (helperLink, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return helperLink{}, fmt.Errorf("find sfcred itself: %w", err)
@@ -27,7 +28,7 @@ func findLink(name string) (helperLink, error) {
 	if found, err := exec.LookPath("sfcred"); err == nil && sameFile(found, program) {
 		program = found
 	}
-	path := filepath.Join(filepath.Dir(program), name)
+	path := filepath.Join(cmp.Or(dir, filepath.Dir(program)), name)
 	if strings.HasSuffix(program, ".exe") {
 		path += ".exe"
 	}
@@ -71,7 +72,19 @@ func (l helperLink) byHand() string {
 	if l.copied() { // so quoted, both of the shells there take it
 		return fmt.Sprintf(`copy "%s" "%s"`, l.program, l.path)
 	}
-	return fmt.Sprintf("ln -s %s %s", shellWord(filepath.Base(l.program)), shellWord(l.path))
+	line := fmt.Sprintf("ln -s %s %s", shellWord(l.target()), shellWord(l.path))
+	if dir := filepath.Dir(l.path); !isDir(dir) {
+		line = fmt.Sprintf("mkdir -p %s && %s", shellWord(dir), line)
+	}
+	return line
+}
+
+// target is what the link says: beside sfcred, its name.
+func (l helperLink) target() string {
+	if filepath.Dir(l.program) == filepath.Dir(l.path) {
+		return filepath.Base(l.program)
+	}
+	return l.program
 }
 
 // make makes the link; what is in its place stays, unless it is the link.
@@ -86,6 +99,9 @@ func (l helperLink) make() error {
 		}
 		return there
 	}
+	if err := os.MkdirAll(filepath.Dir(l.path), 0o755); err != nil {
+		return fmt.Errorf("make a place for the link: %w", err)
+	}
 	if l.copied() {
 		data, err := os.ReadFile(l.program)
 		if err != nil {
@@ -93,7 +109,7 @@ func (l helperLink) make() error {
 		}
 		return os.WriteFile(l.path, data, 0o755)
 	}
-	if err := os.Symlink(filepath.Base(l.program), l.path); err != nil {
+	if err := os.Symlink(l.target(), l.path); err != nil {
 		return &hintedError{
 			fmt.Errorf("make the link: %w", err),
 			[]string{"sudo " + l.byHand()},
@@ -102,17 +118,18 @@ func (l helperLink) make() error {
 	return nil
 }
 
-// remove takes the link away, if it is one to sfcred, or our copy on Windows.
-func (l helperLink) remove() error {
+// remove takes the link away, if it is one to sfcred, or our copy on Windows,
+// and says whether it was there.
+func (l helperLink) remove() (bool, error) {
 	info, err := os.Lstat(l.path)
 	ours := err == nil && (info.Mode()&os.ModeSymlink != 0 && l.stands() || l.copied())
 	if !ours {
-		return nil
+		return false, nil
 	}
 	if err := os.Remove(l.path); err != nil {
-		return fmt.Errorf("remove the link: %w", err)
+		return false, fmt.Errorf("the link stays: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 func (l helperLink) stands() bool {

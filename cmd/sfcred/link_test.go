@@ -36,8 +36,8 @@ func TestLinkIsACopy(t *testing.T) {
 	if data, err := os.ReadFile(link.path); err != nil || string(data) != "one" {
 		t.Errorf("got %q, %v, want it left alone", data, err)
 	}
-	if err := link.remove(); err != nil {
-		t.Error(err)
+	if removed, err := link.remove(); err != nil || !removed {
+		t.Errorf("got %v, %v, want it removed", removed, err)
 	}
 	if _, err := os.Lstat(link.path); !os.IsNotExist(err) {
 		t.Errorf("got %v, want the copy removed", err)

@@ -2,205 +2,237 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"sfcred/helper"
-	"sfcred/integrations/kubectl"
+	"sfcred/integrations/bazel"
+	"sfcred/integrations/cargo"
+	"sfcred/integrations/curl"
+	"sfcred/integrations/httpie"
+	"sfcred/integrations/pnpm"
+	"sfcred/integrations/pyfirecrest"
+	"sfcred/integrations/rclone"
+	"sfcred/integrations/restish"
+	"sfcred/integrations/setup"
+	"sfcred/integrations/terraform"
+	"sfcred/integrations/wget"
 )
 
-func setupKubectlFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.BoolFlag{Name: "write", Usage: "let kubectl write the entry into its configuration"},
-		&cli.BoolFlag{Name: "remove", Usage: "let kubectl take the entry out again"},
-		&cli.StringFlag{Name: "user", Usage: "call the entry `NAME` [sfcred-PROFILE]"},
+// setupCommands has a line for each tool that can be connected.
+func (p *program) setupCommands() []*cli.Command {
+	connect := func(tool, usage string, action cli.ActionFunc, flags ...cli.Flag) *cli.Command {
+		return &cli.Command{Name: tool, Usage: usage, Action: action, Flags: append([]cli.Flag{
+			&cli.BoolFlag{Name: "write", Usage: "apply it"},
+			&cli.BoolFlag{Name: "remove", Usage: "take it out again"},
+		}, flags...)}
+	}
+	file := func(tool string, f setup.File) *cli.Command {
+		return connect(tool, "connect "+f.Name+", in its configuration file", func(c *cli.Context) error { return p.setupFile(c, f) })
+	}
+	lines := func(tool, usage string, of func(setup.Entry) string) *cli.Command {
+		return connect(tool, usage, func(c *cli.Context) error { return p.setupLines(c, of) })
+	}
+	return []*cli.Command{
+		connect("kubectl", "connect kubectl, by kubectl config", p.setupKubectl,
+			&cli.StringFlag{Name: "user", Usage: "call the entry `NAME` [sfcred-PROFILE]"}),
+		connect("git", "connect git for the profile's hosts, by git config", p.setupGit),
+		connect("go", "connect the go command, by go env", p.setupGo),
+		file("bazel", bazel.Setup()),
+		file("cargo", cargo.Setup()),
+		file("terraform", terraform.Setup()),
+		file("restish", restish.Setup()),
+		lines("curl", "print a command line for curl", curl.Lines),
+		lines("httpie", "print a command line for HTTPie", httpie.Lines),
+		lines("xh", "print a command line for xh", httpie.XHLines),
+		lines("wget", "print a command line for wget", wget.Lines),
+		lines("rclone", "print the command that makes a WebDAV remote", rclone.Lines),
+		lines("pnpm", "print the line for ~/.npmrc", pnpm.Lines),
+		lines("pyfirecrest", "print the variable for pyFirecREST", pyfirecrest.Lines),
 	}
 }
 
-// setupKubectl connects kubectl: prints the entry, or has kubectl write it.
-func (p *program) setupKubectl(c *cli.Context) error {
+// connection is one setup of a tool.
+type connection struct {
+	*program
+	profile *chosen
+	entry   setup.Entry
+	link    *helperLink // nil where the tool calls sfcred itself
+}
+
+// connect finds out what a tool is to be told. link is the helper's own name,
+// where the tool calls that, and dir where it looks for it, if not in PATH.
+func (p *program) connect(c *cli.Context, link, dir string) (*connection, error) {
+	if c.Bool("write") && c.Bool("remove") {
+		return nil, &usageError{text: "--write and --remove exclude each other"}
+	}
 	profile, err := p.choose()
 	if errors.Is(err, helper.ErrNoProfile) && c.Bool("remove") && p.profile != "" {
 		profile, err = &chosen{name: p.profile}, nil // what it left can still be taken out
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if profile.name == envName && p.env.clientID != "" {
-		return &usageError{text: "the profile from SFCRED_ variables cannot be set up: kubectl would not have them", hints: []string{"sfcred login --help"}}
+		return nil, &usageError{
+			text:  fmt.Sprintf("the profile from SFCRED_ variables cannot be set up: %s would not have them", c.Command.Name),
+			hints: []string{"sfcred login --help"},
+		}
 	}
-	if c.Bool("write") && c.Bool("remove") {
-		return &usageError{text: "--write and --remove exclude each other"}
+	s := &connection{program: p, profile: profile}
+	self, err := findLink("sfcred", "")
+	if err != nil {
+		return nil, err
 	}
-	link, err := findLink(kubectl.Helper)
+	s.entry = setup.Entry{
+		Profile: profile.name, Hosts: profile.canonicalHosts(), URL: profile.exampleURL(),
+		Program: self.command(), Path: self.program,
+	}
+	if p.config != "" { // which a helper's own name does not take
+		s.entry.Config, err = filepath.Abs(p.config)
+		return s, err
+	}
+	if link == "" {
+		return s, nil
+	}
+	l, err := findLink(link, dir)
+	if err != nil {
+		return nil, err
+	}
+	s.link, s.entry.Helper = &l, l.command()
+	return s, nil
+}
+
+// canonicalHosts are the profile's hosts as all tools get them.
+func (c *chosen) canonicalHosts() []string {
+	var hosts []string
+	for _, entry := range c.Hosts {
+		if h, err := helper.ParseHost(entry); err == nil {
+			hosts = append(hosts, h.String())
+		}
+	}
+	return hosts
+}
+
+// exampleURL is a URL that the profile's token may go to: of its API, else of the
+// first host that has a name; "" if there is none.
+func (c *chosen) exampleURL() string {
+	if _, err := c.CheckHost(c.APIURL); err == nil {
+		return c.APIURL
+	}
+	for _, host := range c.canonicalHosts() {
+		if !strings.HasPrefix(host, "*.") {
+			return "https://" + host + "/"
+		}
+	}
+	return ""
+}
+
+// first is what is to be done before all else: the link, while it does not stand.
+func (s *connection) first() string {
+	if s.link == nil || s.link.stands() {
+		return ""
+	}
+	return "# first: " + s.link.byHand() + "\n"
+}
+
+// makeLink makes the link, if there is to be one.
+func (s *connection) makeLink() error {
+	if s.link == nil {
+		return nil
+	}
+	return s.link.make()
+}
+
+// removeLink takes the link away, unless it is known that something needs it.
+func (s *connection) removeLink(used bool) {
+	if s.link == nil || used {
+		return
+	}
+	switch removed, err := s.link.remove(); {
+	case err != nil:
+		s.warn(err.Error())
+	case removed:
+		s.inform("removed the link %s", s.link.path)
+	}
+}
+
+// printed is an error of --write, after what it could not write was printed, for
+// a person to do it.
+func (s *connection) printed(err error, print func() error) error {
+	return errors.Join(err, print())
+}
+
+// system is what tools find their configuration by.
+func (p *program) system() setup.System {
+	return setup.System{
+		Home: p.env.home, OS: runtime.GOOS, Getenv: os.Getenv,
+		Exists: func(path string) bool { _, err := os.Stat(path); return err == nil },
+	}
+}
+
+// setupLines is for a tool that is connected by what a person types.
+func (p *program) setupLines(c *cli.Context, lines func(setup.Entry) string) error {
+	if c.Bool("write") || c.Bool("remove") {
+		name := c.Command.Name
+		return &usageError{
+			fmt.Sprintf("nothing is written for %s: what sfcred prints is for you to type or to paste", name),
+			[]string{"sfcred setup " + name},
+		}
+	}
+	s, err := p.connect(c, "", "")
 	if err != nil {
 		return err
 	}
-	s := kubectlSetup{p, profile, link, p.kubectlEntry(profile, link, c.String("user"))}
-	switch {
-	case c.Bool("write"):
-		return s.write(c.Context)
-	case c.Bool("remove"):
-		return s.remove(c.Context)
-	}
-	return s.print()
+	return s.answer(lines(s.entry))
 }
 
-// kubectlEntry is what kubectl is to call. With a config file in a place of its
-// own it cannot be the helper's own name, which takes no --config.
-func (p *program) kubectlEntry(profile *chosen, link helperLink, user string) kubectl.Entry {
-	e := kubectl.Entry{
-		User:    cmp.Or(user, "sfcred-"+profile.name),
-		Command: link.command(),
-		Args:    []string{"--profile", profile.name},
-	}
-	if p.config != "" {
-		if path, err := filepath.Abs(p.config); err == nil {
-			e.Command = link.program
-			e.Args = []string{"helper", "kubectl", "--config", path, "--profile", profile.name}
-		}
-	}
-	return e
+// toolCall is a run of a tool that is to be connected.
+type toolCall struct {
+	name    string
+	args    []string
+	without string // a variable that it is not to see
+	env     []string
+	dir     string
 }
 
-// kubectlSetup is one setup of kubectl.
-type kubectlSetup struct {
-	*program
-	profile *chosen
-	link    helperLink
-	entry   kubectl.Entry
-}
-
-func (s kubectlSetup) linked() bool { return s.config == "" }
-
-// print gives the entry, and what else there is to do, as a kubeconfig.
-func (s kubectlSetup) print() error {
-	var b strings.Builder
-	if s.linked() && !s.link.stands() {
-		fmt.Fprintf(&b, "# first: %s\n", s.link.byHand())
-	}
-	fmt.Fprintf(&b, "# kubectl config set-context --current --user=%s\n", s.entry.User)
-	b.WriteString(s.entry.YAML())
-	return s.answer(b.String())
-}
-
-// write makes the link and has kubectl write the entry. Where kubectl cannot,
-// the entry is printed, so that a person can.
-func (s kubectlSetup) write(ctx context.Context) error {
-	version, err := s.kubectl(ctx, kubectl.VersionCommand())
-	if err == nil {
-		err = kubectl.ParseVersion(version)
-	}
-	if err != nil {
-		return errors.Join(err, s.print())
-	}
-	view, err := s.view(ctx)
-	if err != nil {
-		return err
-	}
-	if view.Has(s.entry.User) && !view.Ours(s.entry.User) {
-		return fmt.Errorf("kubectl's configuration has a user %q that is not sfcred's; give another name with --user", s.entry.User)
-	}
-	if s.linked() {
-		if err := s.link.make(); err != nil {
-			return err
-		}
-	}
-	if view.Has(s.entry.User) {
-		// kubectl would leave what else the entry has, and a token in it wins.
-		if _, err := s.kubectl(ctx, s.entry.UnsetCommand()); err != nil {
-			return err
-		}
-	}
-	if _, err := s.kubectl(ctx, s.entry.SetCommand()); err != nil {
-		return err
-	}
-	s.inform("kubectl's user %q gets its tokens from profile %q", s.entry.User, s.profile.name)
-	s.adviseHosts(view)
-	s.say("hint", "kubectl config set-context --current --user="+s.entry.User)
-	return nil
-}
-
-// adviseHosts warns where no cluster of the kubeconfig could get a token.
-func (s kubectlSetup) adviseHosts(view kubectl.View) {
-	var foreign []string
-	for _, server := range view.Servers() {
-		if _, err := s.profile.CheckHost(server); err == nil {
-			return
-		}
-		if u, err := helper.ParseURL(server); err == nil {
-			foreign = append(foreign, fmt.Sprintf("sfcred edit %s --host +%s", s.profile.name, u.Host))
-		}
-	}
-	if len(foreign) > 0 {
-		s.warn("none of kubectl's clusters is among the profile's hosts, so none gets a token")
-	}
-	for _, hint := range foreign {
-		s.say("hint", hint)
-	}
-}
-
-// remove has kubectl take the entry out, and the link where nothing needs it.
-func (s kubectlSetup) remove(ctx context.Context) error {
-	view, err := s.view(ctx)
-	if err != nil {
-		return err
-	}
-	if view.Has(s.entry.User) {
-		if !view.Ours(s.entry.User) {
-			return fmt.Errorf("kubectl's user %q is not sfcred's; it stays", s.entry.User)
-		}
-		if _, err := s.kubectl(ctx, s.entry.UnsetCommand()); err != nil {
-			return err
-		}
-	}
-	if s.linked() && !view.OthersOurs(s.entry.User) {
-		if err := s.link.remove(); err != nil {
-			return err
-		}
-	}
-	s.inform("kubectl has no user %q from sfcred", s.entry.User)
-	for _, name := range view.Contexts(s.entry.User) {
-		s.warn(fmt.Sprintf("kubectl's context %q still names this user", name))
-		s.say("hint", fmt.Sprintf("kubectl config set-context %s --user=OTHER_USER", shellWord(name)))
-	}
-	return nil
-}
-
-func (s kubectlSetup) view(ctx context.Context) (kubectl.View, error) {
-	output, err := s.kubectl(ctx, kubectl.ViewCommand())
-	if err != nil {
-		return kubectl.View{}, err
-	}
-	return kubectl.ParseView(output)
-}
-
-// kubectl runs kubectl and gives what it printed.
-func (s kubectlSetup) kubectl(ctx context.Context, args []string) ([]byte, error) {
-	ctx, cancel := s.deadline(ctx)
+// ask runs a tool and gives what it printed.
+func (p *program) ask(ctx context.Context, t toolCall) ([]byte, error) {
+	ctx, cancel := p.deadline(ctx)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, "kubectl", args...)
+	cmd := exec.CommandContext(ctx, t.name, t.args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Dir = t.dir
+	if t.without != "" {
+		for _, pair := range os.Environ() {
+			if !strings.HasPrefix(pair, t.without+"=") {
+				cmd.Env = append(cmd.Env, pair)
+			}
+		}
+		cmd.Env = append(cmd.Env, t.env...)
+	}
 	cmd.WaitDelay = 500 * time.Millisecond // a wrapper's child may hold the pipes
-	s.trace("kubectl " + strings.Join(args, " "))
+	p.trace(t.name + " " + strings.Join(t.args, " "))
 	err := cmd.Run()
+	what := t.name + " " + strings.Join(t.args[:min(2, len(t.args))], " ")
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("run kubectl %s: it did not answer within %s", strings.Join(args[:2], " "), s.timeout)
+		return nil, fmt.Errorf("run %s: it did not answer within %s", what, p.timeout)
 	}
 	if err != nil {
 		if text := strings.TrimSpace(stderr.String()); text != "" {
-			return nil, fmt.Errorf("run kubectl %s: %w: %s", strings.Join(args[:2], " "), err, text)
+			return nil, fmt.Errorf("run %s: %w: %s", what, err, text)
 		}
-		return nil, fmt.Errorf("run kubectl %s: %w", strings.Join(args[:2], " "), err)
+		return nil, fmt.Errorf("run %s: %w", what, err)
 	}
 	return stdout.Bytes(), nil
 }

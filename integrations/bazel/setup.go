@@ -21,7 +21,7 @@ func Setup() setup.File {
 		Name: "Bazel", Helper: Helper, Comment: "#",
 		Path: func(s setup.System) (string, error) { return s.InHome(".bazelrc") },
 		Text: text, Add: add, Remove: remove,
-		Advice: func(e setup.Entry) []string { return []string{"export SFCRED_PROFILE=" + e.Profile} },
+		Default: true,
 	}
 }
 

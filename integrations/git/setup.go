@@ -228,3 +228,13 @@ func escape(text string) string {
 	}
 	return b.String()
 }
+
+// FileOf is the file that a key is in.
+func FileOf(settings []Setting, key string) string {
+	for _, s := range settings {
+		if s.Key == key {
+			return s.File
+		}
+	}
+	return ""
+}

@@ -97,7 +97,7 @@ type File struct {
 	Text      func(Entry) (string, error)  // what is to be in the file, for a person
 	Add       func(text []byte, e Entry) ([]byte, error)
 	Remove    func(text []byte, e Entry) ([]byte, error)
-	Advice    func(Entry) []string // what a person must see to besides; may be nil
+	Default   bool // the tool can name no profile, and so gets the default one, or SFCRED_PROFILE's
 }
 
 // CheckText refuses what no line can be added to.

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"sfcred/helper"
+	"sfcred/integrations/kubectl"
+)
+
+// setupKubectl connects kubectl: prints the entry, or has kubectl write it.
+func (p *program) setupKubectl(c *cli.Context) error {
+	connection, err := p.connect(c, kubectl.Helper, "")
+	if err != nil {
+		return err
+	}
+	s := kubectlSetup{connection, connection.kubectlEntry(c.String("user"))}
+	switch {
+	case c.Bool("write"):
+		return s.write(c.Context)
+	case c.Bool("remove"):
+		return s.remove(c.Context)
+	}
+	return s.print()
+}
+
+// kubectlEntry is what kubectl is to call. With a config file in a place of its
+// own it cannot be the helper's own name, which takes no --config.
+func (s *connection) kubectlEntry(user string) kubectl.Entry {
+	e := kubectl.Entry{
+		User:    cmp.Or(user, "sfcred-"+s.profile.name),
+		Command: s.entry.Helper,
+		Args:    []string{"--profile", s.profile.name},
+	}
+	if s.link == nil {
+		e.Command = s.entry.Path
+		e.Args = []string{"helper", "kubectl", "--config", s.entry.Config, "--profile", s.profile.name}
+	}
+	return e
+}
+
+// kubectlSetup is one setup of kubectl.
+type kubectlSetup struct {
+	*connection
+	entry kubectl.Entry
+}
+
+// print gives the entry, and what else there is to do, as a kubeconfig.
+func (s kubectlSetup) print() error {
+	var b strings.Builder
+	b.WriteString(s.first())
+	fmt.Fprintf(&b, "# kubectl config set-context --current --user=%s\n", s.entry.User)
+	b.WriteString(s.entry.YAML())
+	return s.answer(b.String())
+}
+
+// write makes the link and has kubectl write the entry. Where kubectl cannot,
+// the entry is printed, so that a person can.
+func (s kubectlSetup) write(ctx context.Context) error {
+	version, err := s.kubectl(ctx, kubectl.VersionCommand())
+	if err == nil {
+		err = kubectl.ParseVersion(version)
+	}
+	if err != nil {
+		return s.printed(err, s.print)
+	}
+	view, err := s.view(ctx)
+	if err != nil {
+		return err
+	}
+	if view.Has(s.entry.User) && !view.Ours(s.entry.User) {
+		return fmt.Errorf("kubectl's configuration has a user %q that is not sfcred's; give another name with --user", s.entry.User)
+	}
+	if err := s.makeLink(); err != nil {
+		return err
+	}
+	if view.Has(s.entry.User) {
+		// kubectl would leave what else the entry has, and a token in it wins.
+		if _, err := s.kubectl(ctx, s.entry.UnsetCommand()); err != nil {
+			return err
+		}
+	}
+	if _, err := s.kubectl(ctx, s.entry.SetCommand()); err != nil {
+		return err
+	}
+	s.inform("kubectl's user %q gets its tokens from profile %q", s.entry.User, s.profile.name)
+	s.adviseHosts(view)
+	s.say("hint", "kubectl config set-context --current --user="+s.entry.User)
+	return nil
+}
+
+// adviseHosts warns where no cluster of the kubeconfig could get a token.
+func (s kubectlSetup) adviseHosts(view kubectl.View) {
+	var foreign []string
+	for _, server := range view.Servers() {
+		if _, err := s.profile.CheckHost(server); err == nil {
+			return
+		}
+		if u, err := helper.ParseURL(server); err == nil {
+			foreign = append(foreign, fmt.Sprintf("sfcred edit %s --host +%s", s.profile.name, u.Host))
+		}
+	}
+	if len(foreign) > 0 {
+		s.warn("none of kubectl's clusters is among the profile's hosts, so none gets a token")
+	}
+	for _, hint := range foreign {
+		s.say("hint", hint)
+	}
+}
+
+// remove has kubectl take the entry out, and the link where nothing needs it.
+func (s kubectlSetup) remove(ctx context.Context) error {
+	view, err := s.view(ctx)
+	if err != nil {
+		return err
+	}
+	if view.Has(s.entry.User) {
+		if !view.Ours(s.entry.User) {
+			return fmt.Errorf("kubectl's user %q is not sfcred's; it stays", s.entry.User)
+		}
+		if _, err := s.kubectl(ctx, s.entry.UnsetCommand()); err != nil {
+			return err
+		}
+	}
+	s.inform("kubectl has no user %q from sfcred", s.entry.User)
+	s.removeLink(view.OthersOurs(s.entry.User))
+	for _, name := range view.Contexts(s.entry.User) {
+		s.warn(fmt.Sprintf("kubectl's context %q still names this user", name))
+		s.say("hint", fmt.Sprintf("kubectl config set-context %s --user=OTHER_USER", shellWord(name)))
+	}
+	return nil
+}
+
+func (s kubectlSetup) view(ctx context.Context) (kubectl.View, error) {
+	output, err := s.kubectl(ctx, kubectl.ViewCommand())
+	if err != nil {
+		return kubectl.View{}, err
+	}
+	return kubectl.ParseView(output)
+}
+
+// kubectl runs kubectl and gives what it printed.
+func (s kubectlSetup) kubectl(ctx context.Context, args []string) ([]byte, error) {
+	return s.ask(ctx, toolCall{name: "kubectl", args: args})
+}
