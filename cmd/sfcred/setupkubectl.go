@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -53,6 +54,9 @@ type kubectlSetup struct {
 func (s kubectlSetup) print() error {
 	var b strings.Builder
 	b.WriteString(s.first())
+	if s.link != nil { // who lists sfcred allows all that it can run
+		b.WriteString(s.entry.Allow())
+	}
 	fmt.Fprintf(&b, "# kubectl config set-context --current --user=%s\n", s.entry.User)
 	b.WriteString(s.entry.YAML())
 	return s.answer(b.String())
@@ -89,6 +93,7 @@ func (s kubectlSetup) write(ctx context.Context) error {
 	}
 	s.inform("kubectl's user %q gets its tokens from profile %q", s.entry.User, s.profile.name)
 	s.adviseHosts(view)
+	s.adviseKuberc()
 	s.say("hint", "kubectl config set-context --current --user="+s.entry.User)
 	return nil
 }
@@ -110,6 +115,17 @@ func (s kubectlSetup) adviseHosts(view kubectl.View) {
 	for _, hint := range foreign {
 		s.say("hint", hint)
 	}
+}
+
+// adviseKuberc warns where kubectl would not run what it is to call.
+func (s kubectlSetup) adviseKuberc() {
+	path := kubectl.Kuberc(s.env.home, os.Getenv("KUBERC"))
+	text, err := os.ReadFile(path)
+	if err != nil || !s.entry.Shut(text) {
+		return
+	}
+	s.warn(fmt.Sprintf("%s holds kubectl to a list of commands, and %s is not on it", path, s.entry.Command))
+	s.say("hint", "${EDITOR:-vi} "+shellWord(path))
 }
 
 // remove has kubectl take the entry out, and the link where nothing needs it.
