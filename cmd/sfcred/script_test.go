@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"sfcred":         sfcred,
 		"sfcred-kubectl": sfcred,
+		"sfcred-bazel":   sfcred,
 		"sfcred-cargo":   sfcred,
 
 		"git-credential-sfcred":        sfcred,
