@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Callable, List, Optional
@@ -380,35 +380,40 @@ def test_a_child_that_is_forked_while_sfcred_runs(bare: Machine, locked: bool) -
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_children_that_live_on_do_not_keep_sfcred_waiting(bare: Machine) -> None:
-    """One that is forked between the making of a pipe and its handing over keeps
-    it open as long as it lives."""
+def test_a_child_that_lives_on_does_not_keep_sfcred_waiting(
+    bare: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread forks just when the pipes of sfcred have been made, and its
+    child stays. Popen would wait for it: the pipe by which it learns that sfcred
+    runs would be open there."""
     answers(bare, 600)
     children: List[int] = []
-    stop = threading.Event()
+    real = os.pipe
 
     def fork() -> None:
-        while not stop.is_set() and len(children) < 100:
-            pid = os.fork()
-            if pid == 0:
-                time.sleep(60)
-                os._exit(0)
-            children.append(pid)
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(3600)
+            os._exit(0)
+        children.append(pid)
 
-    forking = threading.Thread(target=fork)
-    forking.start()
-    try:
-        source = sfcred.source.source_of(None)
-        for _ in range(10):
-            source._held = None
-            source.get(60)
-    finally:
-        stop.set()
-        forking.join()
-        for pid in children:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-    assert len(bare.runs()) == 10 and children
+    with ThreadPoolExecutor(1) as asker, ThreadPoolExecutor(1) as forker:
+
+        def pipe() -> Any:
+            ends = real()
+            if threading.current_thread().name.startswith(asker._thread_name_prefix):
+                wait([forker.submit(fork)], timeout=0.2)
+            return ends
+
+        monkeypatch.setattr(os, "pipe", pipe)
+        try:
+            assert asker.submit(sfcred.token).result(timeout=60).value == "t1"
+        finally:
+            forker.submit(int).result()
+            for pid in children:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+    assert len(children) == 3  # of standard output, standard error, and that pipe
 
 
 def spawned(auth: sfcred.Auth) -> str:

@@ -14,6 +14,7 @@ import re
 import selectors
 import shutil
 import subprocess
+import threading
 import time
 from typing import List, NamedTuple, NoReturn, Optional, Tuple
 
@@ -31,6 +32,19 @@ _GRACE = 5.0
 _PAUSE = 0.25
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+# Held while a child is started. Were another one forked meanwhile, it would have
+# the pipe by which Popen learns that the program runs, and Popen would wait for
+# as long as that child lives. An RLock, for a signal handler that forks.
+_starting = threading.RLock()
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(
+        before=_starting.acquire,
+        after_in_parent=_starting.release,
+        after_in_child=_starting.release,
+    )
+
 
 def ask(profile: Optional[str], min_ttl: float, *, force: bool = False) -> Token:
     """Runs `sfcred token --json` and returns its answer; raises an Error."""
@@ -99,15 +113,16 @@ def _run(command: List[str], deadline: float) -> _Outcome:
 
 def _start(command: List[str]) -> "subprocess.Popen[bytes]":
     try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            close_fds=True,
-            # No console window flashes up under a program without one.
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        with _starting:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                close_fds=True,
+                # No console window flashes up under a program without one.
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
     except OSError as problem:
         raise errors.NotInstalled(
             f"start {command[0]}: {problem.strerror}", "sfcred version"
@@ -117,10 +132,9 @@ def _start(command: List[str]) -> "subprocess.Popen[bytes]":
 def _read(process: "subprocess.Popen[bytes]", deadline: float) -> Optional[Tuple[bytes, bytes]]:
     """What the program printed, when it has ended; None if that is too late.
 
-    Others may hold our pipes open for days: what a program of the key store
-    "command" leaves behind, or a child that another thread forked just when the
-    pipes were made. So the end of sfcred counts, not that of its output; what it
-    wrote is in the pipe by then.
+    A program of the key store "command" has our pipe for its messages, and what
+    it leaves behind may hold it open for days. So the end of sfcred counts, not
+    that of its output; what it wrote is in the pipe by then.
     """
     try:
         if os.name == "nt":  # where a pipe cannot be waited for
