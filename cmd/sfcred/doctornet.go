@@ -249,7 +249,7 @@ func (x *examination) checkClient(ctx context.Context) step {
 	}
 	known := clientExpiry(&x.profile.Profile, x.learnt(&x.profile.Profile))
 	said := ""
-	if !known.IsZero() {
+	if !known.IsZero() && known.Year() < 9999 {
 		said = ", which was to be at " + known.UTC().Format("2006-01-02 15:04 UTC")
 	}
 	if x.token.Value == "" {

@@ -86,6 +86,7 @@ func TestScript(t *testing.T) {
 			"agent":       agentCmd,
 			"profile":     profileCmd,
 			"fails":       failsCmd,
+			"reports":     reportsCmd,
 			"interrupt":   interruptCmd,
 			"interrupted": interruptedCmd,
 		},
@@ -180,7 +181,7 @@ func newServer() *sfapitest.Server {
 
 func addClients(server *sfapitest.Server) {
 	public := func(name string) crypto.PublicKey { return theKeys()[name].(crypto.Signer).Public() }
-	server.Add(sfapitest.Client{ID: clientID, Key: public("key"), User: "alice", Name: "test", Expires: theExpiry()})
+	server.Add(theClient(func(*sfapitest.Client) {}))
 	server.Add(sfapitest.Client{ID: otherClient, Key: public("other"), User: "bob"})
 	server.Add(sfapitest.Client{ID: "ecclient", Key: public("ec"), User: "carol"})
 	server.Add(sfapitest.Client{ID: "edclient", Key: public("ed"), User: "dave"})
@@ -314,6 +315,26 @@ func failsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if stdout := ts.ReadFile("stdout"); stdout != "" {
 		ts.Fatalf("%s: failed with %q on standard output", strings.Join(args[1:], " "), stdout)
+	}
+}
+
+// reportsCmd runs a command that must end with an exit code, report on standard
+// output, and say nothing else.
+//
+//	reports CODE COMMAND…
+func reportsCmd(ts *testscript.TestScript, neg bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	code := 0
+	if errors.As(err, &exit) {
+		code, err = exit.ExitCode(), nil
+	}
+	ts.Check(err)
+	if neg || strconv.Itoa(code) != args[0] {
+		ts.Fatalf("%s: got exit code %d, want %s", strings.Join(args[1:], " "), code, args[0])
+	}
+	if ts.ReadFile("stdout") == "" || ts.ReadFile("stderr") != "" {
+		ts.Fatalf("%s: not a report on standard output alone", strings.Join(args[1:], " "))
 	}
 }
 

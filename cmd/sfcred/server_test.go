@@ -3,9 +3,11 @@ package main
 import (
 	"crypto"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -24,6 +26,10 @@ import (
 //	server status CODE [TIMES [RETRY-AFTER]]   server redirect URL   server life DURATION
 //	server skew DURATION    server remove CLIENT   server again CLIENT KEY   server token VALUE   server delay DURATION
 //	server register CLIENT FILE                as Iris does, with the public key in a PEM file
+//	server elsewhere token|401|403             the client of KEY may come from elsewhere only, by the token endpoint or the API
+//	server deny PATH                           its level is too low for that path of the API
+//	server says TEXT                           refuses it in these words, by token endpoint and API (%1b is ESC)
+//	server portal                              a web page answers everywhere
 //	server api CODE         server api hang    server expires DURATION, the client of KEY, from now
 //	server exchanges N      server refusals N      server requests N
 func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
@@ -88,6 +94,21 @@ func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 			fault = sfapitest.Status(number(1), nil)
 		}
 		server.SetAPIFault(fault)
+	case "elsewhere":
+		server.Add(theClient(func(c *sfapitest.Client) { c.Source = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")} }))
+		if arg(1) != "token" {
+			server.SetPolicy(sfapitest.Policy{SourceAtAPI: true, SourceStatus: number(1)})
+		}
+	case "deny":
+		server.Add(theClient(func(c *sfapitest.Client) { c.Denied = []string{arg(1)} }))
+	case "says":
+		text, err := url.QueryUnescape(arg(1))
+		ts.Check(err)
+		server.SetTokenFault(refusalIn(text))
+		server.SetAPIFault(refusalIn(text))
+	case "portal":
+		server.SetTokenFault(sfapitest.HTML())
+		server.SetAPIFault(sfapitest.HTML())
 	case "hang":
 		server.SetTokenFault(hang(theWorld(ts)))
 	case "delay":
@@ -119,7 +140,7 @@ func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 	case "register":
 		server.Add(sfapitest.Client{ID: arg(1), Key: publicIn(ts, arg(2)), User: "alice", Expires: time.Now().Add(48 * time.Hour)})
 	case "expires":
-		server.Add(sfapitest.Client{ID: clientID, Key: theKeys()["key"].(crypto.Signer).Public(), User: "alice", Expires: time.Now().Add(duration())})
+		server.Add(theClient(func(c *sfapitest.Client) { c.Expires = time.Now().Add(duration()) }))
 	case "exchanges":
 		expect("exchanges", server.Exchanges())
 	case "refusals":
@@ -129,6 +150,26 @@ func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("server %s: unknown", arg(0))
 	}
+}
+
+// theClient is the client of KEY, changed.
+func theClient(change func(*sfapitest.Client)) sfapitest.Client {
+	c := sfapitest.Client{ID: clientID, Key: theKeys()["key"].(crypto.Signer).Public(), User: "alice", Name: "test", Expires: theExpiry()}
+	change(&c)
+	return c
+}
+
+// refusalIn refuses in these words, as a token endpoint and as an API.
+func refusalIn(text string) sfapitest.Fault {
+	body, err := json.Marshal(map[string]string{"error": "invalid_client", "error_description": text, "detail": text})
+	if err != nil {
+		panic(err)
+	}
+	return sfapitest.Instead(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+		w.Write(body)
+	}))
 }
 
 // publicIn reads a public key as PEM.

@@ -88,6 +88,8 @@ func (f *findings) gone(e Evidence) {
 		f.add(ClientGone, likely, "")
 	case !e.Now.Before(e.Expires):
 		f.addAs(ClientGone, "the client expired "+at(e.Expires), certain, "")
+	case e.Expires.Year() >= 9999: // how servers say never
+		f.addAs(ClientGone, "the client was deleted", possible+5, "it never expires")
 	default:
 		f.addAs(ClientGone, "the client was deleted", possible+5, "it was not to expire before "+at(e.Expires))
 	}
