@@ -52,7 +52,11 @@ func (a answer) refusal(t Token) error {
 	err := a.unexpected()
 	var answer *AnswerError
 	var body struct{ Detail, Title looseString }
-	if errors.As(err, &answer) && json.Unmarshal(a.body, &body) == nil {
+	if !errors.As(err, &answer) {
+		return err
+	}
+	answer.Denied = a.status == http.StatusUnauthorized || a.status == http.StatusForbidden
+	if json.Unmarshal(a.body, &body) == nil {
 		detail := cmp.Or(string(body.Detail), string(body.Title))
 		answer.Detail = printable(strings.TrimRight(t.outOf(detail), ". "))
 	}

@@ -93,7 +93,9 @@ type AnswerError struct {
 	Status int
 	// Redirect is the host that a redirect is to, or "".
 	Redirect string
-	// Detail is what an API says of its refusal, in its own words, or "".
+	// Denied is set where it is the API that does not take the token: 401 and
+	// 403 are its own words for that. Detail is what it says of it, or "".
+	Denied bool
 	Detail string
 }
 

@@ -6,7 +6,6 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 
@@ -192,14 +191,7 @@ func (x *examination) failed(e diagnosis.Evidence) step {
 	if hints := x.hints(e.Err); s.Hint == "" && len(hints) > 0 {
 		s.Hint = hints[0]
 	}
-	if a := new(*helper.AnswerError); errors.As(e.Err, a) && e.APIPath != "" && isDenial((*a).Status) {
-		s.code = exitRefused
-	}
 	return s
-}
-
-func isDenial(status int) bool {
-	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
 // code is the exit code: that of the first failure.

@@ -163,6 +163,7 @@ func (x *examination) whyNoToken(ctx context.Context, err error) diagnosis.Evide
 			return e
 		}
 	}
+	e.NoAudience = e.Metadata.Issuer != ""
 	return e
 }
 

@@ -91,7 +91,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, helper.ErrNoProfile), errors.Is(err, helper.ErrForeignHost):
 		return exitNothing
-	case errors.As(err, &refused):
+	case errors.As(err, &refused), errors.As(err, &answer) && answer.Denied:
 		return exitRefused
 	case errors.As(err, &store):
 		return exitStore

@@ -117,8 +117,10 @@ type Evidence struct {
 	Elsewhere Answer
 	// Metadata is what the token URL's server says of itself.
 	Metadata helper.Metadata
-	// OtherAudience is one with which an exchange did work.
+	// OtherAudience is one with which an exchange did work; NoAudience says that
+	// all that the server names were tried, and none did.
 	OtherAudience string
+	NoAudience    bool
 }
 
 // Answer is how somebody answered.

@@ -118,6 +118,8 @@ func TestDiagnose(t *testing.T) {
 		{"an audience that the server names", Evidence{Err: refused(generic), TokenURL: custom, Audience: custom, Metadata: helper.Metadata{Issuer: "https://auth.example", TokenURL: custom}}, "client expired or deleted, address not allowed at the token endpoint, wrong key for this client, wrong audience, wrong token URL"},
 		{"another audience worked", worked(Evidence{Err: refused(generic), Now: now, OtherAudience: custom}), "wrong audience!"},
 		{"worked with another audience", worked(Evidence{Err: refused(generic), Now: now, Audience: custom, OldAudience: true}), "wrong audience, client expired or deleted, address not allowed at the token endpoint"},
+		{"no audience worked", Evidence{Err: refused(generic), TokenURL: custom, NoAudience: true}, "client expired or deleted, address not allowed at the token endpoint, wrong key for this client, wrong token URL"},
+		{"no audience worked, and one of its own", Evidence{Err: refused(generic), TokenURL: custom, Audience: "https://auth.example", NoAudience: true}, "client expired or deleted, address not allowed at the token endpoint, wrong key for this client, wrong audience, wrong token URL"},
 		{"an audience of its own that worked", worked(Evidence{Err: refused(generic), Now: now, Audience: custom}), "client expired or deleted, address not allowed at the token endpoint, wrong audience"},
 
 		// The server's own words.

@@ -124,6 +124,9 @@ func (f *findings) audience(e Evidence) {
 	switch {
 	case e.OtherAudience != "":
 		f.add(WrongAudience, certain+5, "an exchange with the audience "+e.OtherAudience+" worked")
+	case e.NoAudience && e.Audience == "":
+	case e.NoAudience:
+		f.add(WrongAudience, faint, "")
 	case e.OldAudience:
 		f.add(WrongAudience, certain-5, "it is another one than when the client last worked")
 	case e.Audience != "" && e.Audience != wanted && e.Audience != e.Metadata.Issuer && e.Worked.IsZero():
