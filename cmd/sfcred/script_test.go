@@ -82,6 +82,7 @@ func TestScript(t *testing.T) {
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server":      serverCmd,
+			"proxy":       proxyCmd,
 			"secrets":     secretsCmd,
 			"agent":       agentCmd,
 			"profile":     profileCmd,

@@ -14,6 +14,10 @@ import (
 	"time"
 )
 
+// ProxiedHost is a name in the certificate that is not loopback's, so that a
+// test's proxy is asked for it; no name service knows it (RFC 6761 section 6.2).
+const ProxiedHost = "sfapi.test"
+
 // newCertificate makes an authority and a server certificate by it, and
 // returns the authority's certificate in PEM. Nobody keeps its key.
 func newCertificate() (ca []byte, leaf tls.Certificate) {
@@ -34,7 +38,7 @@ func newCertificate() (ca []byte, leaf tls.Certificate) {
 		NotAfter:     root.NotAfter,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:     []string{"localhost"},
+		DNSNames:     []string{"localhost", ProxiedHost},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	rootKey, serverKey := newECKey(), newECKey()

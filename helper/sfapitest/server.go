@@ -67,8 +67,8 @@ func New(clients ...Client) *Server {
 	return Serve(listen(), clients...)
 }
 
-// NewTLS is New over https, with a certificate for localhost, 127.0.0.1 and
-// ::1 from an authority of its own, whose certificate is in [Server.CA].
+// NewTLS is New over https, with a certificate for localhost, 127.0.0.1, ::1
+// and [ProxiedHost] from an authority of its own, whose certificate is in [Server.CA].
 func NewTLS(clients ...Client) *Server {
 	return ServeTLS(listen(), clients...)
 }
