@@ -20,11 +20,11 @@ type connectedTool struct {
 	link string
 	// connections asks the tool's room what of its configuration calls sfcred;
 	// nil where only the link can be looked for.
-	connections func(context.Context) ([]connection, error)
+	connections func(context.Context) ([]toolEntry, error)
 }
 
-// connection is an entry in a tool's configuration that has it call sfcred.
-type connection struct {
+// toolEntry is an entry in a tool's configuration that has it call sfcred.
+type toolEntry struct {
 	what    string // such as: user "sfcred-nersc"
 	command string // what is called
 	profile string // whose token it gets; "" for the default's
@@ -48,15 +48,15 @@ func (p *program) connectedTools() []connectedTool {
 
 // check says whether and how the tool is connected.
 func (t connectedTool) check(x *examination, ctx context.Context) step {
-	var connections []connection
+	var entries []toolEntry
 	var err error
 	if t.connections != nil {
-		if connections, err = t.connections(ctx); err != nil && !errors.Is(err, errNotInstalled) {
+		if entries, err = t.connections(ctx); err != nil && !errors.Is(err, errNotInstalled) {
 			return warned("", "%v", err)
 		}
 	}
 	var words []string
-	for _, c := range connections {
+	for _, c := range entries {
 		if problem := x.problemOf(c); problem != "" {
 			return warned(fmt.Sprintf("sfcred setup %s --write", t.name), "%s %s", c.what, problem)
 		}
@@ -76,15 +76,15 @@ func (t connectedTool) check(x *examination, ctx context.Context) step {
 	return passed("%s", strings.Join(words, "; "))
 }
 
-func (c connection) words() string {
+func (c toolEntry) words() string {
 	if c.profile == "" {
 		return c.what + " gets the default profile's token"
 	}
 	return fmt.Sprintf("%s gets profile %q's token", c.what, c.profile)
 }
 
-// problemOf says why a connection does not work, or "".
-func (x *examination) problemOf(c connection) string {
+// problemOf says why an entry does not work, or "".
+func (x *examination) problemOf(c toolEntry) string {
 	if _, err := exec.LookPath(c.command); err != nil {
 		return fmt.Sprintf("calls %s, which is not there", c.command)
 	}
@@ -97,7 +97,7 @@ func (x *examination) problemOf(c connection) string {
 // findOwnName finds the link of that name beside sfcred or in PATH. It is broken
 // if it is not, or not any more, this program.
 func findOwnName(name string) (path string, broken bool) {
-	link, err := findLink(name)
+	link, err := findLink(name, "")
 	if err != nil {
 		return "", false
 	}
@@ -112,19 +112,19 @@ func findOwnName(name string) (path string, broken bool) {
 }
 
 // kubectlConnections asks kubectl for the entries that call sfcred.
-func (p *program) kubectlConnections(ctx context.Context) ([]connection, error) {
+func (p *program) kubectlConnections(ctx context.Context) ([]toolEntry, error) {
 	if _, err := exec.LookPath("kubectl"); err != nil {
 		return nil, errNotInstalled
 	}
-	view, err := kubectlSetup{program: p}.view(ctx)
+	view, err := kubectlSetup{connection: &connection{program: p}}.view(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var connections []connection
+	var entries []toolEntry
 	for _, e := range view.Entries() {
-		connections = append(connections, connection{fmt.Sprintf("user %q", e.User), e.Command, profileIn(e.Args)})
+		entries = append(entries, toolEntry{fmt.Sprintf("user %q", e.User), e.Command, profileIn(e.Args)})
 	}
-	return connections, nil
+	return entries, nil
 }
 
 // profileIn is the profile that a command line of sfcred's names, or "".

@@ -94,8 +94,10 @@ type leakWorld struct {
 	server  *sfapitest.Server
 	bus     *keychaintest.Service
 	secrets secretWords
+	agent   *testAgent
 	env     []string
 	name    string // of the state the world is in
+	shown   int    // messages that had hostile text in them
 }
 
 func newLeakWorld(t *testing.T) *leakWorld {
@@ -112,6 +114,7 @@ func newLeakWorld(t *testing.T) *leakWorld {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
+	w.agent = agent
 	key := theKeys()["key"].(*rsa.PrivateKey)
 	w.secrets.addKey(key)
 	w.secrets.addKey(theKeys()["other"].(*rsa.PrivateKey))
@@ -169,11 +172,24 @@ type readCloser struct{ *bytes.Reader }
 func (readCloser) Close() error { return nil }
 
 // run runs sfcred with more variables, and looks at its standard error, and at
-// its standard output unless that is an answer.
+// its standard output unless that is an answer. Neither may have what steers a
+// terminal.
 func (w *leakWorld) run(env []string, args ...string) (stdout []byte, failed bool) {
+	w.t.Helper()
+	return w.runWith("", env, args)
+}
+
+// input is run with something on standard input.
+func (w *leakWorld) input(stdin string, args ...string) {
+	w.t.Helper()
+	w.runWith(stdin, nil, args)
+}
+
+func (w *leakWorld) runWith(stdin string, env, args []string) (stdout []byte, failed bool) {
 	w.t.Helper()
 	var out, stderr bytes.Buffer
 	cmd := exec.Command("sfcred", args...)
+	cmd.Stdin = strings.NewReader(stdin)
 	cmd.Dir, cmd.Env = filepath.Join(w.dir, "keys"), append(w.env[:len(w.env):len(w.env)], env...)
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	err := cmd.Run()
@@ -186,6 +202,17 @@ func (w *leakWorld) run(env []string, args ...string) (stdout []byte, failed boo
 	}
 	if what := w.secrets.in(out.Bytes()); what != "" && (err != nil || what != "the token" && what != "the assertion") {
 		w.t.Errorf("%s: sfcred %q: %s is on standard output", w.name, args, what)
+	}
+	for _, text := range [][]byte{stderr.Bytes(), out.Bytes()} {
+		if bad := unprintable(text); bad != "" {
+			w.t.Errorf("%s: sfcred %q shows %s", w.name, args, bad)
+		}
+		if bytes.Contains(text, []byte("h0stile")) {
+			w.shown++
+		}
+		if bytes.Contains(text, []byte("\nsfcred: error: nothing")) {
+			w.t.Errorf("%s: sfcred %q shows another's line as its own:\n%s", w.name, args, text)
+		}
 	}
 	return out.Bytes(), err != nil
 }

@@ -107,7 +107,7 @@ func (p *program) printList(profiles []listed) error {
 		if l.Pending {
 			store = strings.TrimSpace(store + " (a key is pending)")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", name, cmp.Or(l.ClientID, "-"), store, user, expiryWords(l.ClientExpires, "-"), expiryWords(l.TokenExpires, "none"))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", name, oneLine(cmp.Or(l.ClientID, "-")), oneLine(store), oneLine(user), expiryWords(l.ClientExpires, "-"), expiryWords(l.TokenExpires, "none"))
 	}
 	w.Flush()
 	return p.answer(b.String())

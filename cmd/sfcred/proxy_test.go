@@ -35,7 +35,7 @@ func proxyCmd(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // startProxy gives the proxy's URL and the server's port. A mode that is not
-// tunnel is the status by which it refuses.
+// tunnelTo is the status by which it refuses.
 func startProxy(server *sfapitest.Server, mode string, deferred func(func())) (url, port string) {
 	_, address, _ := strings.Cut(server.URL, "://")
 	_, port, _ = net.SplitHostPort(address)
@@ -45,13 +45,13 @@ func startProxy(server *sfapitest.Server, mode string, deferred func(func())) (u
 			w.WriteHeader(code)
 			return
 		}
-		tunnel(w, r, address)
+		tunnelTo(w, r, address)
 	}))
 	deferred(proxy.Close)
 	return strings.Replace(proxy.URL, "://", "://elvis:"+proxyPassword+"@", 1), port
 }
 
-func tunnel(w http.ResponseWriter, r *http.Request, address string) {
+func tunnelTo(w http.ResponseWriter, r *http.Request, address string) {
 	there, err := net.Dial("tcp", address)
 	if r.Method != http.MethodConnect || err != nil {
 		w.WriteHeader(http.StatusBadGateway)

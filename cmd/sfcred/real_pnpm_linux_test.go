@@ -40,7 +40,7 @@ func realPnpm() realClient {
 			// pnpm takes a path without arguments.
 			helper := u.path("home", "token-helper")
 			check(u.T, os.WriteFile(helper, []byte("#!/bin/sh\nexec sfcred header --value --url "+server.URL+"/\n"), 0o700))
-			u.write("home/.npmrc", []byte("//"+hostOf(server)+"/npm/:tokenHelper="+helper+"\n"))
+			u.write("home/.npmrc", []byte("//"+addressOf(server)+"/npm/:tokenHelper="+helper+"\n"))
 			for name, text := range map[string]string{
 				".npmrc":       "registry=" + server.URL + "/npm/\ncafile=" + u.path("ca.pem") + "\nfetch-retries=0\nstore-dir=" + dir + "/store\ncache-dir=" + dir + "/cache\n",
 				"package.json": `{"name":"project","version":"1.0.0","dependencies":{"private":"1.0.0"}}`,

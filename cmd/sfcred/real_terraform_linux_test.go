@@ -31,7 +31,7 @@ func realTerraform() realClient {
 		get: func(u *clientUser, server *sfapitest.Server) (outcome, string) {
 			dir, err := os.MkdirTemp(u.path("tmp"), "terraform-")
 			check(u.T, err)
-			main := "module \"private\" {\n  source  = \"" + hostOf(server) + "/lab/private/none\"\n  version = \"1.0.0\"\n}\n"
+			main := "module \"private\" {\n  source  = \"" + addressOf(server) + "/lab/private/none\"\n  version = \"1.0.0\"\n}\n"
 			check(u.T, os.WriteFile(filepath.Join(dir, "main.tf"), []byte(main), 0o600))
 			o := u.do("terraform", "-chdir="+dir, "get", "-no-color")
 			text, _ := os.ReadFile(filepath.Join(dir, ".terraform", "modules", "private", "README"))

@@ -19,7 +19,11 @@ func (p *program) setupKubectl(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	s := kubectlSetup{connection, connection.kubectlEntry(c.String("user"))}
+	user := c.String("user")
+	if oneLine(user) != user {
+		return &usageError{text: fmt.Sprintf("--user %q: no name for a user", user)}
+	}
+	s := kubectlSetup{connection, connection.kubectlEntry(user)}
 	switch {
 	case c.Bool("write"):
 		return s.write(c.Context)

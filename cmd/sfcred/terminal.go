@@ -53,7 +53,7 @@ func (t *terminal) close() {
 
 // ask asks for a line.
 func (t *terminal) ask(ctx context.Context, question string) (string, error) {
-	fmt.Fprint(t.out, question, " ")
+	fmt.Fprint(t.out, oneLine(question), " ")
 	line, err := t.read(ctx, func() ([]byte, error) { return t.line() })
 	return strings.TrimSpace(string(line)), err
 }
@@ -109,7 +109,7 @@ func (t *terminal) hidden(ctx context.Context, question string, finish func(), f
 		return fmt.Errorf("%w: %v", errNoTerminal, err)
 	}
 	// Not before: what answers at once would be shown.
-	fmt.Fprint(t.out, question, " ")
+	fmt.Fprint(t.out, oneLine(question), " ")
 	defer fmt.Fprintln(t.out)
 	// Also after an interrupt: a shell without echo is a nuisance.
 	defer term.Restore(int(t.in.Fd()), state)

@@ -132,7 +132,7 @@ func (p *program) answerJSON(v any) error {
 	if err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
-	return p.answer(string(text) + "\n")
+	return p.answer(plainJSON(text) + "\n")
 }
 
 func nonNil(list []string) []string {

@@ -18,12 +18,15 @@ package main
 // with control characters in it, reaches a terminal.
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf16"
 )
 
 func (p *program) say(kind, text string) {
@@ -89,13 +92,33 @@ func (p *program) answer(text string) error {
 }
 
 // oneLine makes a line of what a library or a server may have said in several,
-// and drops what could steer a terminal.
+// and drops what could steer a terminal, or show text in another order than it
+// has (https://trojansource.codes).
 func oneLine(text string) string {
 	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		if !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r
 	}, strings.Join(lines, "; "))
+}
+
+// plainJSON writes the same as text, with what cannot be printed as escapes: of
+// that JSON asks it for U+0000 to U+001F only (RFC 8259 section 7).
+func plainJSON(text []byte) string {
+	if !bytes.ContainsFunc(text, func(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }) {
+		return string(text)
+	}
+	var b strings.Builder
+	for _, r := range string(text) {
+		if r < 0x7f || unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
