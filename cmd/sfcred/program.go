@@ -45,7 +45,12 @@ func newProgram(began time.Time) *program {
 }
 
 // run does what the command line says and returns the exit code.
-func (p *program) run(ctx context.Context, args []string) int {
+func (p *program) run(ctx context.Context, args []string) (code int) {
+	defer func() {
+		if value := recover(); value != nil {
+			code = p.fail(panicked(value))
+		}
+	}()
 	app := p.app()
 	words := args[1:]
 	if p.alias = aliasOf(app, args[0]); p.alias != "" {
