@@ -33,8 +33,8 @@ type secretCase struct {
 const exchanged = "assertion@server token@cache"
 
 // secretCases has a case, at least, for each command of the table. They run one
-// after the other, with --verbose. PEM, JWK and OTHER are key files, URL the flags
-// for the server, HOST its host.
+// after the other, with --verbose. PEM, JWK and OTHER are key files, URL the
+// flags for the server, HOST its host; a _ is a blank in a word.
 var secretCases = []secretCase{
 	{command: "login -p pem --store pem --key PEM URL", want: exchanged + " token@server"},
 	{command: "login -p chain --key JWK --client-id CLIENT URL", want: exchanged + " token@server key@keychain"},
