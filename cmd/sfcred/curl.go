@@ -17,10 +17,11 @@ import (
 	"sfcred/integrations/curl"
 )
 
-const curlDescription = `   Runs curl with the arguments as they are, and with the header with the token,
-   which it reads from a pipe. One of the arguments is the URL, whose host must be
-   one of the profile's; a URL that begins with a slash is below the profile's
-   API: sfcred curl -sS /account/
+const curlDescription = `   Runs curl with these arguments, and hands it the header with the token in a
+   pipe. One of the arguments is the URL, whose host must be one of the profile's;
+   a URL that begins with a slash is below the profile's API:
+
+       sfcred curl -sS /account/
 
    curl starts only when there is a token. Its options are known to sfcred, or
    refused: among them all that send the request elsewhere, bring other
