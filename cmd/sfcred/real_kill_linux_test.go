@@ -122,7 +122,7 @@ func TestRealKill(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				v := newVictim(t, sfcred)
-				defer func() { total.add(v.tally); t.Log(v.tally) }()
+				defer func() { total.add(v.tally); t.Logf("%s: %v", c.name, v.tally) }()
 				v.everywhere(c)
 			})
 		}
@@ -503,7 +503,7 @@ func keysIn(store, state string) string {
 // atEachStep kills a command at each of its steps that the case is about.
 func (v *victim) atEachStep(c killCase, steps []string) {
 	only, wanted := regexp.MustCompile(c.only), []string{"renameat .* /home/.config/sfcred/config.toml"}
-	if keysIn(keychain.StoreFile, c.before) != keysIn(keychain.StoreFile, c.after) {
+	if c.only != "" || keysIn(keychain.StoreFile, c.before) != keysIn(keychain.StoreFile, c.after) {
 		wanted = append(wanted, "(renameat|unlinkat) .*/home/.local/share/sfcred/keys/")
 	}
 	for _, pattern := range wanted {
