@@ -115,7 +115,7 @@ func (s *Source) exchange(ctx context.Context, signer crypto.MessageSigner) (Tok
 	}
 	t, err := s.exchangeAt(ctx, do, signer, 0)
 	var refused *RefusedError
-	if !errors.As(err, &refused) || !refused.aboutClient() || !believable(refused.Skew) || !s.trustsDate() {
+	if !errors.As(err, &refused) || !refused.AboutClient() || !believable(refused.Skew) || !s.trustsDate() {
 		return t, err
 	}
 	s.warn("%s; signed with the server's time instead", skewWords(refused.Skew))
@@ -126,9 +126,9 @@ func (s *Source) exchange(ctx context.Context, signer crypto.MessageSigner) (Tok
 	return t, err
 }
 
-// aboutClient says whether it was the assertion that was refused, and not what
+// AboutClient says whether it was the assertion that was refused, and not what
 // was asked for with it.
-func (e *RefusedError) aboutClient() bool {
+func (e *RefusedError) AboutClient() bool {
 	return e.Code == "invalid_client" || e.Code == "invalid_grant" || e.Code == "unauthorized_client"
 }
 
@@ -297,14 +297,14 @@ func (s *Source) roundTrip(do doer, req *http.Request) (answer, error) {
 	req.Header.Set("User-Agent", s.UserAgent)
 	resp, err := do(req)
 	if err != nil {
-		return answer{}, &NetworkError{Doing: doing, Err: transportError{err}}
+		return answer{}, &NetworkError{Doing: doing, Err: transportError{err, late(req.Context())}}
 	}
 	defer resp.Body.Close()
 	a := answer{doing: doing, url: url, status: resp.StatusCode, header: resp.Header}
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, answerLimit+1))
 	s.trace("%s: status %d, %d bytes", doing, a.status, len(a.body))
 	if err != nil {
-		return answer{}, &NetworkError{Doing: doing, Err: fmt.Errorf("read the answer: %w", transportError{err})}
+		return answer{}, &NetworkError{Doing: doing, Err: fmt.Errorf("read the answer: %w", transportError{err, late(req.Context())})}
 	}
 	if len(a.body) > answerLimit {
 		return answer{}, a.problem("is larger than 1 MiB")
@@ -314,11 +314,29 @@ func (s *Source) roundTrip(do doer, req *http.Request) (answer, error) {
 
 // transportError is an error of net/http in fewer words: without method and
 // URL, which ours has said, and without what the server sent, of which
-// net/http quotes what it could not read.
-type transportError struct{ err error }
+// net/http quotes what it could not read. late is what is to be said instead
+// where the time was up.
+type transportError struct{ err, late error }
+
+// late is why there was no more time, or nil: the caller's words, if the context
+// has them as its cause.
+func late(ctx context.Context) error {
+	switch cause := context.Cause(ctx); {
+	case !errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil
+	case cause != ctx.Err():
+		return cause
+	}
+	return errNoAnswer
+}
+
+var errNoAnswer = errors.New("no answer in time")
 
 func (e transportError) Error() string {
 	err := e.err
+	if e.late != nil {
+		return e.late.Error()
+	}
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
@@ -331,7 +349,12 @@ func (e transportError) Error() string {
 	return strings.TrimRight(printable(text), ": ")
 }
 
-func (e transportError) Unwrap() error { return e.err }
+func (e transportError) Unwrap() []error {
+	if e.late == nil {
+		return []error{e.err}
+	}
+	return []error{e.err, e.late}
+}
 
 // unexpected is the error for a status that is not OAuth's.
 func (a answer) unexpected() error {

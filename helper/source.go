@@ -260,7 +260,7 @@ func (s *Source) turn(ctx context.Context, e entry, want Want) (unlock func(), t
 		}
 		if err := e.dir.AwaitUnlock(patience, e.key+".lock"); err != nil {
 			if ctx.Err() != nil {
-				return nil, Token{}, fmt.Errorf("wait for another process's exchange: %w", ctx.Err())
+				return nil, Token{}, fmt.Errorf("wait for another process's exchange: %w", cmp.Or(late(ctx), ctx.Err()))
 			}
 			return alone, Token{}, nil
 		}

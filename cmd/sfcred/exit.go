@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"sfcred/helper"
 	"sfcred/keychain"
@@ -67,6 +68,12 @@ func (e *pendingKeyError) Error() string {
 	return fmt.Sprintf("pending key of profile %q: %v", e.name, e.error)
 }
 func (e *pendingKeyError) Unwrap() error { return e.error }
+
+// lateError says that --timeout was too short for an answer.
+type lateError struct{ timeout time.Duration }
+
+func (e *lateError) Error() string { return "no answer within " + shortDuration(e.timeout) }
+func (e *lateError) Unwrap() error { return context.DeadlineExceeded }
 
 // exitCode maps an error's identity to the exit code.
 func exitCode(err error) int {

@@ -74,7 +74,7 @@ func (p *program) helperToken(c *cli.Context, profile *chosen) (helper.Token, er
 // room can say that it is too long. A tool that says nothing is not waited for
 // longer than anything else.
 func (p *program) request(ctx context.Context, most int64) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	ctx, cancel := p.inTime(ctx)
 	defer cancel()
 	type result struct {
 		input []byte

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"time"
 
 	"sfcred/helper"
 	"sfcred/integrations/curl"
@@ -32,7 +34,7 @@ func (p *program) hints(err error) []string {
 	case errors.As(err, &option):
 		return p.curlHints(option.Option)
 	case errors.As(err, &why) && why.hints != nil:
-		return why.hints
+		return append(slices.Clip(why.hints), lateHints(err)...)
 	case errors.As(err, new(*helper.OrphanError)):
 		return []string{"sfcred remove --orphans"}
 	case errors.As(err, &store):
@@ -40,7 +42,7 @@ func (p *program) hints(err error) []string {
 	case errors.Is(err, jose.ErrEncrypted), errors.Is(err, jose.ErrPassphrase) && p.env.passphraseFile != "":
 		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
 	}
-	for _, hint := range []func(error) []string{profileHints, fileHints, serverHints} {
+	for _, hint := range []func(error) []string{profileHints, fileHints, serverHints, lateHints} {
 		if hints := hint(err); hints != nil {
 			return hints
 		}
@@ -118,6 +120,18 @@ func serverHints(err error) []string {
 	return nil
 }
 
+// moreTime gives what is slow more time.
+const moreTime = "export SFCRED_TIMEOUT=60s"
+
+// lateHints gives a server more time that has taken all that there was.
+func lateHints(err error) []string {
+	var late *lateError
+	if errors.As(err, &late) && late.timeout < time.Minute {
+		return []string{moreTime}
+	}
+	return nil
+}
+
 // storeHints says how to get at a key, by the kind of what went wrong; whole is
 // the error that it is part of.
 func (p *program) storeHints(err *keychain.Error, whole error) []string {
@@ -128,7 +142,7 @@ func (p *program) storeHints(err *keychain.Error, whole error) []string {
 	case errors.As(err, &unsafe):
 		return unsafeHints(unsafe)
 	case errors.Is(err, keychain.ErrTimeout):
-		return []string{"export SFCRED_TIMEOUT=60s"}
+		return []string{moreTime}
 	case errors.Is(err, keychain.ErrPassphrase) && p.env.passphraseFile != "": // nobody has mistyped it
 		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
 	case errors.As(whole, &pending):

@@ -151,7 +151,7 @@ func (p *program) renewal() func(context.Context, helper.Token) (helper.Token, e
 			}
 			last = text
 		}
-		ctx, cancel := context.WithTimeout(ctx, mine.timeout)
+		ctx, cancel := mine.inTime(ctx)
 		defer cancel()
 		t, err := source.Token(ctx, helper.Want{Force: true, Since: old.Obtained})
 		if err != nil {

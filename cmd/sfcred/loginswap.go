@@ -68,11 +68,13 @@ func (l *loginRun) swap() error {
 }
 
 // mayGoOn says whether the key in use is to be tried after the pending one has
-// failed: where that is another client's, or gone. Anything else may pass.
+// failed: where that is another client's, or gone. Anything else may pass, and
+// a scope that is refused is so for the right key.
 func (l *loginRun) mayGoOn(err error) bool {
 	var refused *helper.RefusedError
+	others := errors.As(err, &refused) && refused.AboutClient()
 	gone := errors.Is(err, keychain.ErrNotFound) || errors.Is(err, keychain.ErrDamaged)
-	return (errors.As(err, &refused) || gone) && l.old.HasKey() && l.onlyID()
+	return (others || gone) && l.old.HasKey() && l.onlyID()
 }
 
 // promote has the profile use its pending key, if that works with the client

@@ -155,8 +155,13 @@ func (p *program) checkAlias(c *cli.Context) error {
 func (p *program) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, listen, stop := p.untilSignal(ctx)
 	listen()
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	ctx, cancel := p.inTime(ctx)
 	return ctx, func() { stop(); cancel() }
+}
+
+// inTime ends a context when an answer is late.
+func (p *program) inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, p.timeout, &lateError{p.timeout})
 }
 
 // configFile is the config file, or why there is none.

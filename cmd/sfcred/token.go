@@ -64,7 +64,7 @@ func (p *program) tokenOf(ctx context.Context, profile *chosen, want helper.Want
 	}
 	ctx, listen, stop := p.untilSignal(ctx)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	ctx, cancel := p.inTime(ctx)
 	defer cancel()
 	source.Signer = func(ctx context.Context) (crypto.MessageSigner, error) {
 		go listen() // till here it waited for another process at most
