@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-
 	"time"
 
 	"sfcred/keychain/jose"

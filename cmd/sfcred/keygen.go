@@ -248,13 +248,18 @@ func (k *keygenRun) print(public crypto.PublicKey, alg string) error {
 	if out == "" {
 		return k.answer(string(text))
 	}
-	f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return fmt.Errorf("write the public key: %w", err)
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := writeNew(out, text); err != nil {
 		return fmt.Errorf("write the public key: %w", err)
 	}
 	return nil
+}
+
+// writeNew writes a file that must not be there yet, for all to read.
+func writeNew(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return cmp.Or(err, f.Close())
 }

@@ -151,6 +151,9 @@ func storeWords(p *helper.Profile) string {
 	case keychain.StoreAgent:
 		return "in the ssh-agent"
 	case keychain.StoreCommand: // its arguments are nobody's business
+		if p.Shell {
+			return "printed by a shell command"
+		}
 		program, _, _ := strings.Cut(p.Command, " ")
 		return "printed by " + oneLine(program)
 	}

@@ -79,11 +79,13 @@ func (p *program) tellOrphans() {
 // keyWords says where the key is and whether it can be used now.
 func (p *program) keyWords(ctx context.Context, profile *chosen) string {
 	where := storeWords(&profile.Profile)
-	if profile.Store == "" {
+	switch {
+	case profile.Shell:
+		where += ": " + profile.Command
+	case profile.Store == "" && p.env.privateKeyFile != "":
+		where = "in " + p.env.privateKeyFile
+	case profile.Store == "":
 		where = "in SFCRED_PRIVATE_KEY"
-		if p.env.privateKeyFile != "" {
-			where = "in " + p.env.privateKeyFile
-		}
 	}
 	signer, err := p.stores().Signer(ctx, profile.Ref())
 	if err != nil {
@@ -94,12 +96,15 @@ func (p *program) keyWords(ctx context.Context, profile *chosen) string {
 	if errors.Is(err, keychain.ErrLocked) && profile.Store == keychain.StoreFile {
 		return fmt.Sprintf("%s, %s", where, profile.Fingerprint)
 	}
-	if err != nil {
-		return fmt.Sprintf("%s: %v", where, err)
+	fingerprint := ""
+	if err == nil {
+		fingerprint, err = jose.Fingerprint(signer.Public())
 	}
-	fingerprint, err := jose.Fingerprint(signer.Public())
-	if err != nil {
-		return fmt.Sprintf("%s: %v", where, err)
+	switch {
+	case err != nil && profile.Store == keychain.StoreKeychain && !strings.Contains(err.Error(), "keychain"):
+		return fmt.Sprintf("%s: %v", where, err) // of a session bus, say
+	case err != nil:
+		return err.Error() // which says where
 	}
 	words := fmt.Sprintf("%s, %s", where, fingerprint)
 	if profile.Fingerprint != "" && profile.Fingerprint != fingerprint {
