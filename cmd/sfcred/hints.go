@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"sfcred/helper"
 	"sfcred/integrations/curl"
@@ -223,5 +226,28 @@ func pendingKeyHints(err *keychain.Error, pending *pendingKeyError) []string {
 	return nil
 }
 
-// shellWord quotes a word for a shell where that is needed.
-func shellWord(word string) string { return setup.ShellWord(word) }
+// shellWord quotes a word for a shell where that is needed. What no terminal
+// would show as it is, is written out (bash, ksh, zsh; POSIX.1-2024, 2.2.4): a
+// hint with a question mark in its place would be about another file.
+func shellWord(word string) string {
+	shown := func(r rune) bool { return unicode.IsPrint(r) && r != utf8.RuneError }
+	if !strings.ContainsFunc(word, func(r rune) bool { return !shown(r) }) {
+		return setup.ShellWord(word)
+	}
+	var b strings.Builder
+	for i, r := range word {
+		_, size := utf8.DecodeRuneInString(word[i:])
+		switch {
+		case r == '\'' || r == '\\':
+			b.WriteRune('\\')
+			fallthrough
+		case shown(r):
+			b.WriteRune(r)
+		default:
+			for _, c := range []byte(word[i : i+size]) {
+				fmt.Fprintf(&b, `\%03o`, c)
+			}
+		}
+	}
+	return "$'" + b.String() + "'"
+}
