@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -115,7 +114,7 @@ func (s fileSetup) remove() error {
 		if err != nil {
 			return nil, fmt.Errorf("edit %q: %w", s.path, err)
 		}
-		used = bytes.Contains(rest, []byte(s.tool.Helper))
+		used = s.tool.Uses != nil && s.tool.Uses(rest)
 		if len(rest) == 0 && len(text) > 0 {
 			return nil, nil
 		}

@@ -1,6 +1,7 @@
 package bazel
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -21,6 +22,7 @@ func Setup() setup.File {
 		Name: "Bazel", Helper: Helper, Comment: "#",
 		Path: func(s setup.System) (string, error) { return s.InHome(".bazelrc") },
 		Text: text, Add: add, Remove: remove,
+		Uses:    func(text []byte) bool { return bytes.Contains(text, []byte(Helper)) },
 		Default: true,
 	}
 }

@@ -34,6 +34,7 @@ func Setup() setup.File {
 		Name: "Cargo", Helper: Helper, Comment: "#",
 		Path: configPath,
 		Text: text, Add: add, Remove: remove,
+		Uses: func(text []byte) bool { return bytes.Contains(text, []byte(Helper)) },
 	}
 }
 

@@ -50,7 +50,12 @@ func text(e setup.Entry) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "{\n" + indent + `"apis": {` + "\n" + deeper(member(e.Profile, api), 2) + "\n" + indent + "}\n}\n", nil
+	return whole(deeper(member(e.Profile, api), 2)), nil
+}
+
+// whole is a file with one API in it.
+func whole(member string) string {
+	return "{\n" + indent + `"apis": {` + "\n" + member + "\n" + indent + "}\n}\n"
 }
 
 // api is what Restish is to know of the profile's API.
@@ -144,7 +149,7 @@ func remove(text []byte, e setup.Entry) ([]byte, error) {
 	if len(apis.members) > 1 {
 		return apis.cut(text, e.Profile), nil
 	}
-	if whole, err := Setup().Text(e); err == nil && string(text) == whole {
+	if string(text) == whole(indent+indent+string(text[there.from:there.to])) {
 		return nil, nil // it was not there before
 	}
 	return root.cut(text, "apis"), nil

@@ -97,7 +97,8 @@ type File struct {
 	Text      func(Entry) (string, error)  // what is to be in the file, for a person
 	Add       func(text []byte, e Entry) ([]byte, error)
 	Remove    func(text []byte, e Entry) ([]byte, error)
-	Default   bool // the tool can name no profile, and so gets the default one, or SFCRED_PROFILE's
+	Uses      func(text []byte) bool // whether something there calls the helper by its own name; nil if nothing could
+	Default   bool                   // the tool can name no profile, and so gets the default one, or SFCRED_PROFILE's
 }
 
 // CheckText refuses what no line can be added to.

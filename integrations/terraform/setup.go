@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -22,6 +23,7 @@ func Setup() setup.File {
 		Name: "Terraform", Helper: Helper, Comment: "#",
 		Path: configPath, HelperDir: pluginDir,
 		Text: text, Add: add, Remove: remove,
+		Uses: func(text []byte) bool { return bytes.Contains(text, []byte(`credentials_helper "sfcred"`)) },
 	}
 }
 
