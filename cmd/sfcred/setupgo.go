@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,7 +55,7 @@ func (s goSetup) write(ctx context.Context) error {
 		return s.off(err)
 	}
 	if value != old {
-		if _, err := s.goEnv(ctx, goauth.SetCommand(value)); err != nil {
+		if err := s.set(ctx, value); err != nil {
 			return err
 		}
 	}
@@ -69,13 +70,26 @@ func (s goSetup) remove(ctx context.Context) error {
 		return err
 	}
 	if value := goauth.Remove(old, s.entry); value != old {
-		if _, err := s.goEnv(ctx, goauth.SetCommand(value)); err != nil {
+		if err := s.set(ctx, value); err != nil {
 			return err
 		}
 	}
 	s.inform("GOAUTH has nothing of profile %q from sfcred", s.profile.name)
 	s.warnOfVariable()
 	return nil
+}
+
+// set has the go command keep a value, "" being none. With GOENV=off it says that
+// it has, and has not.
+func (s goSetup) set(ctx context.Context, value string) error {
+	if _, err := s.goEnv(ctx, goauth.SetCommand(value)); err != nil {
+		return err
+	}
+	now, err := s.value(ctx)
+	if err == nil && value != "" && now != value {
+		err = errors.New("run go env -w: go env does not have what it was given; is GOENV off?")
+	}
+	return err
 }
 
 // warnOfVariable warns of what go itself would, had it seen the variable.

@@ -55,7 +55,11 @@ func Add(value string, e setup.Entry) (string, error) {
 // Remove gives the value without what Add has put in; "" if it is then what it
 // is when nobody has set it.
 func Remove(value string, e setup.Entry) string {
-	parts := slices.DeleteFunc(strings.Split(value, ";"), func(part string) bool { return ours(part, e) })
+	all := strings.Split(value, ";")
+	parts := slices.DeleteFunc(slices.Clone(all), func(part string) bool { return ours(part, e) })
+	if len(parts) == len(all) {
+		return value
+	}
 	rest := strings.TrimSpace(strings.Join(parts, ";"))
 	if rest == unset {
 		return ""

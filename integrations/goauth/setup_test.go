@@ -49,6 +49,15 @@ func TestAddReplaces(t *testing.T) {
 	}
 }
 
+// What has nothing of ours is not touched.
+func TestRemoveNothing(t *testing.T) {
+	for _, value := range []string{"netrc", "off", " git /x ; netrc", "sfcred --profile x helper go;netrc"} {
+		if got := goauth.Remove(value, entry); got != value {
+			t.Errorf("%q: got %q", value, got)
+		}
+	}
+}
+
 func TestAddQuotes(t *testing.T) {
 	for program, want := range map[string]string{
 		"/my bin/sfcred":   "'/my bin/sfcred' --profile lab helper go; netrc",
