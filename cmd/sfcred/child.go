@@ -38,7 +38,7 @@ func (e *childError) Unwrap() error { return e.err }
 
 // endsAsChild says whether the line's command ends as its child does.
 func (l *line) endsAsChild() bool {
-	return l.command != nil && slices.Contains([]string{"exec", "curl"}, l.command.Name)
+	return slices.Contains([]string{"exec", "curl"}, strings.Join(l.path, " ")) // not "setup curl"
 }
 
 // dashed says whether all arguments of the line's command stand behind "--", and

@@ -1,6 +1,3 @@
-// Package curl knows how curl gets a header from sfcred.
-//
-// It leaves out all that curl does with it.
 package curl
 
 import (
@@ -9,10 +6,13 @@ import (
 	"sfcred/integrations/setup"
 )
 
-// Lines are what a person types in a shell. Nothing is sent without a token, and
-// the token is on no command line.
+// Lines are what a person types in a shell: sfcred runs curl, or, for what that
+// refuses, curl gets the header through a pipe. In neither is anything sent
+// without a token, nor is the token on a command line.
 func Lines(e setup.Entry) string {
 	return fmt.Sprintf(`url=%s
+%s "$url"
+# or:
 header=$(%s --url "$url") && printf '%%s\n' "$header" | curl -H @- "$url"
-`, setup.ShellWord(e.ExampleURL()), e.ShellCommand("header"))
+`, setup.ShellWord(e.ExampleURL()), e.ShellCommand("curl"), e.ShellCommand("header"))
 }

@@ -25,9 +25,13 @@ func TestLines(t *testing.T) {
 		{
 			"curl", curl.Lines,
 			`url=https://api.example.org:8443/v1
+sfcred --profile lab curl "$url"
+# or:
 header=$(sfcred --profile lab header --url "$url") && printf '%s\n' "$header" | curl -H @- "$url"
 `,
 			`url=https://HOST/
+'/my bin/sfcred' --config /c --profile lab curl "$url"
+# or:
 header=$('/my bin/sfcred' --config /c --profile lab header --url "$url") && printf '%s\n' "$header" | curl -H @- "$url"
 `,
 		},
