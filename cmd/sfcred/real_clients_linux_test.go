@@ -13,6 +13,7 @@ import (
 
 	"sfcred/helper"
 	"sfcred/helper/sfapitest"
+	"sfcred/integrations/setup"
 )
 
 // realClient is a program that nobody here wrote, and that asks sfcred for a
@@ -115,6 +116,11 @@ func newClientUser(t *testing.T, sfcred string, c realClient) *clientUser {
 }
 
 func addressOf(server *sfapitest.Server) string { return strings.TrimPrefix(server.URL, "https://") }
+
+// entry is what setup knows of a server, for the lines that it prints.
+func (u *clientUser) entry(server *sfapitest.Server) setup.Entry {
+	return setup.Entry{Profile: "test", URL: server.URL + "/private", Program: "sfcred", Path: u.path("bin", "sfcred")}
+}
 
 // trixie is a folder with a Debian 13 in it.
 func trixie(t *testing.T) string {

@@ -3,11 +3,16 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path"
 	"strings"
 	"testing"
 
 	"sfcred/helper/sfapitest"
+	"sfcred/integrations/httpie"
+	"sfcred/integrations/rclone"
+	"sfcred/integrations/setup"
+	"sfcred/integrations/wget"
 )
 
 // realRclone is rclone with a WebDAV server.
@@ -16,26 +21,28 @@ func realRclone() realClient {
 		needs: []string{"rclone"},
 		serve: serveDAV,
 		setUp: func(u *clientUser) {
-			u.write("rclone.conf", []byte(rcloneRemote("ours", u.ours)+rcloneRemote("foreign", u.foreign)))
 			u.env = append(u.env, "RCLONE_CONFIG="+u.path("rclone.conf"), "RCLONE_CA_CERT="+u.path("ca.pem"))
 		},
 		get: func(u *clientUser, server *sfapitest.Server) (outcome, string) {
-			name := "ours"
-			if server == u.foreign {
-				name = "foreign"
-			}
-			o := u.do("rclone", "cat", name+":first.txt")
+			u.rcloneRemote(server)
+			o := u.do("rclone", "cat", "sfcred-test:dav/first.txt")
 			return o, o.stdout
 		},
 		foreign: `sfcred: error: .*no token for this host`,
 		down:    `sfcred: error: `,
 		revoked: `401 Unauthorized`,
-		many:    func(u *clientUser) outcome { return u.do("rclone", "cat", "ours:") },
+		many: func(u *clientUser) outcome {
+			u.rcloneRemote(u.ours)
+			return u.do("rclone", "cat", "sfcred-test:dav")
+		},
 	}
 }
 
-func rcloneRemote(name string, server *sfapitest.Server) string {
-	return "[" + name + "]\ntype = webdav\nurl = " + server.URL + "/dav\nvendor = other\nbearer_token_command = sfcred token --url " + server.URL + "/\n"
+// rcloneRemote has rclone make its remote for a server anew.
+func (u *clientUser) rcloneRemote(server *sfapitest.Server) {
+	u.Helper()
+	os.Remove(u.path("rclone.conf"))
+	u.works("sh", "-c", rclone.Lines(u.entry(server)))
 }
 
 // serveDAV is as much of RFC 4918 as it takes to read two files.
@@ -50,7 +57,7 @@ func serveDAV(t *testing.T, server *sfapitest.Server) {
 			"</d:resourcetype><d:getcontentlength>" + fmt.Sprint(len(privateText)) +
 			"</d:getcontentlength><d:getlastmodified>Tue, 03 Nov 2026 08:00:00 GMT</d:getlastmodified></d:prop></d:propstat></d:response>"
 	}
-	server.Protect("/dav/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	dav := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(path.Base(r.URL.Path), "dav")
 		switch {
 		case r.Method == "PROPFIND":
@@ -64,22 +71,25 @@ func serveDAV(t *testing.T, server *sfapitest.Server) {
 		default:
 			fmt.Fprint(w, privateText)
 		}
-	}))
+	})
+	server.Protect("/dav", dav)
+	server.Protect("/dav/", dav)
 }
 
 // servePage is what a program that fetches a page has to get.
 func servePage(t *testing.T, server *sfapitest.Server) {
-	server.Protect("/page", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, privateText) }))
+	server.Protect("/private", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, privateText) }))
 }
 
-// fetching is a program that a shell gives the header to.
-func fetching(program, line string) realClient {
+// fetching is a program that the lines of a shell run with the header. With
+// these words more of its own it takes our certificates.
+func fetching(program, words string, lines func(setup.Entry) string) realClient {
 	return realClient{
 		needs: []string{program, "bash"},
 		serve: servePage,
 		setUp: func(u *clientUser) {},
 		get: func(u *clientUser, server *sfapitest.Server) (outcome, string) {
-			o := u.with("url="+server.URL+"/page").do("bash", "-c", line)
+			o := u.do("bash", "-c", strings.Replace(lines(u.entry(server)), " "+program+" ", " "+program+" "+words+" ", 1))
 			return o, o.stdout
 		},
 		foreign: `sfcred: error: .*no token for this host`,
@@ -87,17 +97,14 @@ func fetching(program, line string) realClient {
 	}
 }
 
-// realHTTPie is HTTPie, with the header on its standard input.
 func realHTTPie() realClient {
-	c := fetching("http", `value=$(sfcred header --value --url "$url") && http --ignore-stdin --check-status --verify ca.pem "$url" Authorization:@/dev/stdin <<< "$value"`)
+	c := fetching("http", "--verify=ca.pem --check-status", httpie.Lines)
 	c.revoked = `HTTP 401 Unauthorized`
 	return c
 }
 
-// realWget is wget, with the header in a file that has no name any more.
 func realWget() realClient {
-	c := fetching("wget", `(rc=$(mktemp) && exec 3>"$rc" && rm "$rc" && { printf 'header = '; sfcred header --url "$url"; } >&3 &&
-		wget --max-redirect=0 --config=/dev/fd/3 --ca-certificate=ca.pem -O - "$url")`)
+	c := fetching("wget", "--ca-certificate=ca.pem -O -", wget.Lines)
 	c.revoked = `401 Unauthorized`
 	return c
 }

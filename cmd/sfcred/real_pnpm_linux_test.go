@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"sfcred/helper/sfapitest"
+	"sfcred/integrations/pnpm"
 )
 
 // realPnpm is pnpm, which npm gets from its registry, with a private one of ours.
@@ -37,10 +38,8 @@ func realPnpm() realClient {
 		get: func(u *clientUser, server *sfapitest.Server) (outcome, string) {
 			dir, err := os.MkdirTemp(u.path("tmp"), "pnpm-")
 			check(u.T, err)
-			// pnpm takes a path without arguments.
-			helper := u.path("home", "token-helper")
-			check(u.T, os.WriteFile(helper, []byte("#!/bin/sh\nexec sfcred header --value --url "+server.URL+"/\n"), 0o700))
-			u.write("home/.npmrc", []byte("//"+addressOf(server)+"/npm/:tokenHelper="+helper+"\n"))
+			os.Remove(u.path("home", ".npmrc"))
+			u.works("sh", "-c", pnpm.Lines(u.entry(server)))
 			for name, text := range map[string]string{
 				".npmrc":       "registry=" + server.URL + "/npm/\ncafile=" + u.path("ca.pem") + "\nfetch-retries=0\nstore-dir=" + dir + "/store\ncache-dir=" + dir + "/cache\n",
 				"package.json": `{"name":"project","version":"1.0.0","dependencies":{"private":"1.0.0"}}`,
@@ -51,9 +50,9 @@ func realPnpm() realClient {
 			text, _ := os.ReadFile(filepath.Join(dir, "node_modules", "private", "README"))
 			return o, string(text)
 		},
-		foreign: `ERR_PNPM_TOKEN_HELPER_ERROR_STATUS .* Exit code 3\n`,
-		down:    `ERR_PNPM_TOKEN_HELPER_ERROR_STATUS .* Exit code 6\n`,
-		revoked: `ERR_PNPM_FETCH_401 .*Unauthorized - 401\n`,
+		foreign: `ERR_PNPM_TOKEN_HELPER_ERROR_STATUS.* Exit code 3\n`,
+		down:    `ERR_PNPM_TOKEN_HELPER_ERROR_STATUS.* Exit code 6\n`,
+		revoked: `ERR_PNPM_FETCH_401.*Unauthorized - 401\n`,
 	}
 }
 

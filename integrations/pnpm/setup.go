@@ -5,19 +5,22 @@ package pnpm
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"sfcred/integrations/setup"
 )
 
-// Lines are what a person adds to ~/.npmrc; a project's .npmrc may not name a
-// command. pnpm wants a path, and cuts the line at blanks.
+// Lines are what a person types in a shell. pnpm runs what a line in ~/.npmrc
+// names (a project's .npmrc may not), and sends what that prints as the whole
+// header. pnpm 12 takes arguments there and adds "Bearer" where it is not; pnpm
+// 10 wants the path of a program and adds nothing. So there is a script, which
+// does for both.
 func Lines(e setup.Entry) string {
-	command := e.PathCommand("token", "--url", e.Root())
-	line := fmt.Sprintf("//%s/:tokenHelper=%s\n", e.Host(), strings.Join(command, " "))
-	if slices.ContainsFunc(command, func(word string) bool { return strings.ContainsAny(word, " \t") }) {
-		return "# pnpm does not find it: a path has a blank in it\n" + line
-	}
-	return line
+	return fmt.Sprintf(`mkdir -p ~/.local/bin
+cat >~/.local/bin/sfcred-pnpm-%[1]s <<'END'
+#!/bin/sh
+exec %[2]s
+END
+chmod 755 ~/.local/bin/sfcred-pnpm-%[1]s
+echo "//%[3]s/:tokenHelper=$HOME/.local/bin/sfcred-pnpm-%[1]s" >>~/.npmrc
+`, e.Profile, setup.ShellLine(e.PathCommand("header", "--value", "--url", e.Root())), e.Host())
 }

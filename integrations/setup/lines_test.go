@@ -79,10 +79,21 @@ header=$('/my bin/sfcred' --config /c --profile lab header --value --url "$url")
 		},
 		{
 			"pnpm", pnpm.Lines,
-			`//api.example.org:8443/:tokenHelper=/usr/bin/sfcred --profile lab token --url https://api.example.org:8443/
+			`mkdir -p ~/.local/bin
+cat >~/.local/bin/sfcred-pnpm-lab <<'END'
+#!/bin/sh
+exec /usr/bin/sfcred --profile lab header --value --url https://api.example.org:8443/
+END
+chmod 755 ~/.local/bin/sfcred-pnpm-lab
+echo "//api.example.org:8443/:tokenHelper=$HOME/.local/bin/sfcred-pnpm-lab" >>~/.npmrc
 `,
-			`# pnpm does not find it: a path has a blank in it
-//HOST/:tokenHelper=/my bin/sfcred --config /c --profile lab token --url https://HOST/
+			`mkdir -p ~/.local/bin
+cat >~/.local/bin/sfcred-pnpm-lab <<'END'
+#!/bin/sh
+exec '/my bin/sfcred' --config /c --profile lab header --value --url https://HOST/
+END
+chmod 755 ~/.local/bin/sfcred-pnpm-lab
+echo "//HOST/:tokenHelper=$HOME/.local/bin/sfcred-pnpm-lab" >>~/.npmrc
 `,
 		},
 		{
