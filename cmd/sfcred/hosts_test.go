@@ -194,6 +194,7 @@ func TestHosts(t *testing.T) {
 		t.Run(a.name, func(t *testing.T) { w.askAll(t, a) })
 	}
 	t.Run("go, all hosts at once", w.firstGo)
+	t.Run("curl", w.askCurl)
 	if n := w.exchanges(); n != 1 {
 		t.Errorf("got %d exchanges, want one, before all questions", n)
 	}
@@ -310,5 +311,21 @@ func (w *hostWorld) firstGo(t *testing.T) {
 	}
 	if named == 0 {
 		t.Error("no host was named")
+	}
+}
+
+// askCurl has no curl that could be started: where it is looked for, the URL has
+// passed.
+func (w *hostWorld) askCurl(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	for _, hc := range w.cases {
+		code, stdout, stderr := w.run(t, call{args: []string{"sfcred", "curl", "--globoff", "--url", hc.URL}}, profileOf(hc.Hosts))
+		want := exitNotStarted
+		if hc.OK {
+			want = exitNotFound
+		}
+		if code != want || stdout != "" || stderr == "" {
+			t.Errorf("%q for %q (%s): exit code %d, want %d; standard output %q, standard error %q", hc.URL, hc.Hosts, hc.Why, code, want, stdout, stderr)
+		}
 	}
 }

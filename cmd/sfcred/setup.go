@@ -56,7 +56,7 @@ func (p *program) setupCommands() []*cli.Command {
 		lines("xh", "print a command line for xh", httpie.XHLines),
 		lines("wget", "print a command line for wget", wget.Lines),
 		lines("rclone", "print the command that makes a WebDAV remote", rclone.Lines),
-		lines("pnpm", "print the line for ~/.npmrc", pnpm.Lines),
+		lines("pnpm", "print commands for a line in ~/.npmrc", pnpm.Lines),
 		lines("pyfirecrest", "print the variable for pyFirecREST", pyfirecrest.Lines),
 	}
 }
