@@ -29,6 +29,8 @@ import (
 //	server elsewhere token|401|403             the client of KEY may come from elsewhere only, by the token endpoint or the API
 //	server deny PATH                           its level is too low for that path of the API
 //	server says TEXT                           refuses it in these words, by token endpoint and API (%1b is ESC)
+//	server apisays                             the API refuses a token by repeating it
+//	server username NAME                       the API calls its user so (%1b is ESC)
 //	server portal                              a web page answers everywhere
 //	server api CODE         server api hang    server expires DURATION, the client of KEY, from now
 //	server exchanges N      server refusals N      server requests N
@@ -106,6 +108,12 @@ func serverCmd(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		server.SetTokenFault(refusalIn(text))
 		server.SetAPIFault(refusalIn(text))
+	case "apisays":
+		server.SetAPIFault(echoToken)
+	case "username":
+		text, err := url.QueryUnescape(arg(1))
+		ts.Check(err)
+		server.SetAPIFault(sfapitest.With("name", text))
 	case "portal":
 		server.SetTokenFault(sfapitest.HTML())
 		server.SetAPIFault(sfapitest.HTML())
@@ -204,6 +212,16 @@ func echo(http.Handler) http.Handler {
 		w.WriteHeader(http.StatusUnauthorized)
 		assertion := r.PostFormValue("client_assertion")
 		fmt.Fprintf(w, `{"error":"invalid_client","error_description":"bad assertion %s (%s)"}`, assertion, url.QueryEscape(assertion))
+	})
+}
+
+// echoToken refuses a token with itself as the reason.
+func echoToken(http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		fmt.Fprintf(w, `{"detail":"bad token %s \u001b[2J"}`, token)
 	})
 }
 
