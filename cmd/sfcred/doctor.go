@@ -30,6 +30,7 @@ type step struct {
 	Verdict string   `json:"verdict"`
 	Detail  string   `json:"detail"`
 	Causes  []string `json:"causes"` // the likeliest first
+	Kinds   []string `json:"kinds"`  // of the causes: words that stay the same
 	Hint    string   `json:"hint"`   // what mends it, or where several causes are left, the next test
 	certain bool     // the first cause is the only one
 	code    int      // the exit code that a failure has
@@ -149,6 +150,9 @@ func (x *examination) pasteable(s step) step {
 		causes = append(causes, x.homeless(oneLine(c)))
 	}
 	s.Causes = causes
+	if s.Kinds == nil {
+		s.Kinds = []string{}
+	}
 	return s
 }
 
@@ -181,6 +185,7 @@ func (x *examination) failed(e diagnosis.Evidence) step {
 	found := diagnosis.Diagnose(e)
 	for _, f := range found {
 		s.Causes = append(s.Causes, f.String())
+		s.Kinds = append(s.Kinds, string(f.Cause))
 	}
 	if len(found) > 0 {
 		s.certain = found[0].Certain

@@ -40,11 +40,18 @@ func (e *explainedError) Error() string {
 
 func (e *explainedError) Unwrap() error { return e.error }
 
+// askedAt is where something failed: at a path of the API, which took the same
+// token at another, or did not. The zero askedAt is the token endpoint.
+type askedAt struct {
+	path string
+	took bool
+}
+
 // explain adds to a failure of the server's what its causes may be, as far as
 // that can be told without asking anybody, and what to type.
-func (p *program) explain(name string, source *helper.Source, apiPath string, err error) error {
+func (p *program) explain(name string, source *helper.Source, at askedAt, err error) error {
 	evidence := p.evidence(source, err)
-	evidence.APIPath = apiPath
+	evidence.APIPath, evidence.Took = at.path, at.took
 	found := diagnosis.Diagnose(evidence)
 	if len(found) == 0 || !explains(found[0].Cause, err) {
 		return err

@@ -155,7 +155,7 @@ func (p *program) renewal() func(context.Context, helper.Token) (helper.Token, e
 		defer cancel()
 		t, err := source.Token(ctx, helper.Want{Force: true, Since: old.Obtained})
 		if err != nil {
-			return helper.Token{}, &profileError{profile.name, mine.explain(profile.name, source, "", err)}
+			return helper.Token{}, &profileError{profile.name, mine.explain(profile.name, source, askedAt{}, err)}
 		}
 		return t, nil
 	}

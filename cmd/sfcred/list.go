@@ -137,15 +137,20 @@ func (p *program) refreshOne(ctx context.Context, config *helper.Config, name st
 	s := p.source(profile.Profile, profile.open)
 	t, err := s.Token(ctx, helper.Want{MinTTL: time.Minute})
 	if err != nil {
-		return p.explain(name, s, "", err)
+		return p.explain(name, s, askedAt{}, err)
 	}
 	found := &checked{token: t, user: t.User(), source: s}
 	if found.expires, err = s.ClientExpiry(ctx, t); errors.Is(err, helper.ErrNoAPI) {
 		err = nil
 	}
 	p.learn(&profile.Profile, found)
-	if err != nil {
-		return p.explain(name, s, "/account/clients", err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	at := askedAt{path: "/account/clients"}
+	if answer := new(*helper.AnswerError); errors.As(err, answer) && (*answer).Denied {
+		_, accountErr := s.Account(ctx, t) // which every level may ask for
+		at.took = accountErr == nil
+	}
+	return p.explain(name, s, at, err)
 }

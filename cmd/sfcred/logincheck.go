@@ -53,7 +53,7 @@ func (l *loginRun) check(open opener) (*checked, error) {
 // explained says what the causes may be; what to type is about a profile, which
 // there may be none of yet.
 func (l *loginRun) explained(s *helper.Source, err error) error {
-	err = l.explain(l.name, s, "", err)
+	err = l.explain(l.name, s, askedAt{}, err)
 	if why := new(*explainedError); errors.As(err, why) {
 		(*why).hints = nil
 	}

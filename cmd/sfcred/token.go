@@ -72,7 +72,7 @@ func (p *program) tokenOf(ctx context.Context, profile *chosen, want helper.Want
 	}
 	t, err := source.Token(ctx, want)
 	if err != nil {
-		return helper.Token{}, &profileError{profile.name, p.explain(profile.name, source, "", err)}
+		return helper.Token{}, &profileError{profile.name, p.explain(profile.name, source, askedAt{}, err)}
 	}
 	return t, nil
 }
