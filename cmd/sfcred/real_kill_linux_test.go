@@ -54,7 +54,7 @@ type killCase struct {
 // made, kills come only where it is made, where the config is put in place, and
 // where the old key is deleted: the rest is as it is with the keychain.
 const (
-	inFiles = `/keys|renameat .* /home/.config/sfcred/config.toml|exit`
+	inFiles = `/keys/|mkdirat .*/keys$|renameat .* /home/.config/sfcred/config.toml|exit`
 	inPlace = `renameat .* /home/(.config/sfcred/config.toml|.local/share/sfcred/keys/.*)$|unlinkat .*/keys/|Item.Delete`
 )
 
