@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"sfcred/helper"
-	"sfcred/keychain"
 )
 
 func editFlags() []cli.Flag {
@@ -89,7 +87,7 @@ func (p *program) edit(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		err = p.moveKey(c, file, name, profile)
+		err = p.moveKeys(c, file, name, profile)
 		if errors.As(err, &orphan); err != nil && orphan == nil {
 			return err
 		}
@@ -106,19 +104,6 @@ func (p *program) edit(c *cli.Context) error {
 		return orphan
 	}
 	return nil
-}
-
-// askPEM has the passphrase of a key file asked for, if it has one. Reading the
-// file is bounded; the person is not, so a deadline that has passed meanwhile
-// is no error: the next one finds the answer known.
-func (p *program) askPEM(ctx context.Context, stores *keychain.Stores, ref keychain.Ref) error {
-	ctx, cancel := p.deadline(ctx)
-	defer cancel()
-	_, err := stores.Key(ctx, ref)
-	if errors.Is(err, keychain.ErrTimeout) {
-		return nil
-	}
-	return err
 }
 
 // editChange changes the settings of the profile name as the flags say.
@@ -180,102 +165,4 @@ func rename(config *helper.Config, name, to string) error {
 		config.Default = to
 	}
 	return nil
-}
-
-// moveKey moves the key to another store, or to another file with a new
-// passphrase: written, read back, switched to, and only then deleted.
-func (p *program) moveKey(c *cli.Context, file helper.ConfigFile, name string, profile *helper.Profile) error {
-	if !profile.HasKey() {
-		return &pendingError{name}
-	}
-	to := cmp.Or(c.String("store"), profile.Store)
-	if err := mayMove(profile.Store, to, c.Bool("new-passphrase")); err != nil {
-		return err
-	}
-	stores := p.stores()
-	stores.Passphrase = p.movePassphrase(c.Bool("new-passphrase"))
-	ctx, cancel := p.deadline(c.Context)
-	err := stores.Check(ctx, to)
-	cancel()
-	if err != nil && !(to == keychain.StoreKeychain && errors.Is(err, keychain.ErrLocked)) {
-		return err
-	}
-	if err := p.askAhead(c.Context, stores, profile, "the key file", to); err != nil {
-		return err
-	}
-	ctx, cancel = p.deadline(c.Context)
-	defer cancel()
-	key, err := stores.Key(ctx, profile.Ref())
-	if err != nil {
-		return &profileError{name, err}
-	}
-	return file.Install(ctx, stores, name, key, func(now *helper.Profile) (*helper.Profile, error) {
-		if now == nil || now.Ref() != profile.Ref() {
-			return nil, fmt.Errorf("profile %q was changed by another command in the meantime", name)
-		}
-		moved := *now
-		moved.Store, moved.KeyID, moved.KeyFile, moved.Command, moved.Shell = to, keychain.NewID(), "", "", false
-		moved.Fingerprint = key.Fingerprint()
-		return &moved, nil
-	})
-}
-
-// mayMove refuses the moves that make no sense.
-func mayMove(from, to string, newPassphrase bool) error {
-	isEntry := to == keychain.StoreKeychain || to == keychain.StoreFile
-	switch {
-	case newPassphrase && to != keychain.StoreFile:
-		return &usageError{text: "--new-passphrase is for a key in store file"}
-	case newPassphrase && from == keychain.StoreFile:
-		return nil
-	case !isEntry || from == keychain.StoreAgent:
-		return &usageError{text: fmt.Sprintf("a key cannot be moved from %s to %q; what can be is keychain or file", from, to)}
-	case from == to:
-		return &usageError{text: fmt.Sprintf("the key is in store %s already", to)}
-	}
-	return nil
-}
-
-// movePassphrase gives the passphrases of a move. A new one that replaces the
-// old one must be a person's: the file that SFCRED_PASSPHRASE_FILE names holds
-// one passphrase only.
-func (p *program) movePassphrase(replaced bool) passphraser {
-	person := p.passphraseFromPerson()
-	fromFile := p.passphraseFromFile()
-	if !replaced || fromFile == nil {
-		return person
-	}
-	env := p.env
-	p.env.passphraseFile = ""
-	typed := p.passphraseFromPerson()
-	p.env = env
-	if typed == nil {
-		return nil
-	}
-	return func(ctx context.Context, confirm bool, what string) ([]byte, error) {
-		if confirm {
-			return typed(ctx, confirm, what)
-		}
-		return fromFile(ctx, confirm, what)
-	}
-}
-
-// askAhead has a person asked, for the key that a profile has, in what file
-// names, and for one that is to be in store to, while no deadline runs for the
-// person: those that start later find the answers known.
-func (p *program) askAhead(ctx context.Context, stores *keychain.Stores, profile *helper.Profile, file, to string) error {
-	if stores.Passphrase == nil {
-		return nil
-	}
-	var err error
-	switch profile.Store {
-	case keychain.StoreFile:
-		_, err = stores.Passphrase(ctx, false, file)
-	case keychain.StorePEM: // only the file itself tells whether it is encrypted; a command is not run twice
-		err = p.askPEM(ctx, stores, profile.Ref())
-	}
-	if err == nil && to == keychain.StoreFile {
-		_, err = stores.Passphrase(ctx, true, "the new key file")
-	}
-	return err
 }

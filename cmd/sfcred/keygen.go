@@ -222,7 +222,7 @@ func (k *keygenRun) show() error {
 		profile, file = profile.Promoted(), "the pending key's file"
 		about = func(err error) error { return &pendingKeyError{k.name, k.old.Store, err} }
 	}
-	if err := k.askAhead(k.c.Context, k.stores, &profile, file, ""); err != nil {
+	if err := k.askAhead(k.c.Context, k.stores, &profile, file); err != nil {
 		return about(err)
 	}
 	ctx, cancel := k.deadline(k.c.Context)

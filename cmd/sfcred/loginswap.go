@@ -140,7 +140,7 @@ func (l *loginRun) keepKey() error {
 // for its passphrase now, while no deadline runs.
 func (l *loginRun) opener(file string, about func(error) error) (opener, error) {
 	l.stores.Passphrase = l.passphraseFromPerson() // another key, another passphrase
-	if err := l.askAhead(l.ctx, l.stores, &l.profile, file, ""); err != nil {
+	if err := l.askAhead(l.ctx, l.stores, &l.profile, file); err != nil {
 		return nil, about(err)
 	}
 	return func(ctx context.Context) (crypto.MessageSigner, error) {

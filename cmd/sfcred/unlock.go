@@ -87,7 +87,7 @@ func (p *program) loadIntoAgent(c *cli.Context, name string, profile *helper.Pro
 	if err != nil {
 		return &profileError{name, err}
 	}
-	if err := p.askAhead(c.Context, stores, profile, "the key file", ""); err != nil {
+	if err := p.askAhead(c.Context, stores, profile, "the key file"); err != nil {
 		return &profileError{name, err}
 	}
 	ctx, cancel = p.deadline(c.Context)
