@@ -21,7 +21,7 @@ type helperLink struct {
 // sfcred as it is found in PATH, since that name outlives an upgrade, which the
 // file behind it may not.
 func findLink(name, dir string) (helperLink, error) {
-	program, err := os.Executable()
+	program, err := self()
 	if err != nil {
 		return helperLink{}, fmt.Errorf("find sfcred itself: %w", err)
 	}
@@ -33,6 +33,20 @@ func findLink(name, dir string) (helperLink, error) {
 		path += ".exe"
 	}
 	return helperLink{program, path, findsInPath(path, program)}, nil
+}
+
+// self is the file that this program is; where there is no /proc, as it was
+// called.
+func self() (string, error) {
+	program, err := os.Executable()
+	if err == nil {
+		return program, nil
+	}
+	called, lookErr := exec.LookPath(os.Args[0])
+	if lookErr != nil {
+		return "", err
+	}
+	return filepath.Abs(called)
 }
 
 // findsInPath says whether the bare name of path finds it, or the program under

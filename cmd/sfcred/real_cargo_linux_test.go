@@ -16,7 +16,7 @@ import (
 
 // realCargo is Cargo 1.85, with a private sparse registry.
 func realCargo() realClient {
-	c := cargoBy(func(*sfapitest.Server) string { return `["sfcred-cargo"]` })
+	c := cargoBy(func(*clientUser, *sfapitest.Server, string) string { return `credential-provider = ["sfcred-cargo"]` })
 	c.foreign = `no credential providers could handle the request`
 	c.down = `sfcred: error: .*\n(sfcred: .*\n)*(?s:.*)credential provider .sfcred-cargo. failed action .get.`
 	get := c.get
@@ -30,16 +30,17 @@ func realCargo() realClient {
 // realCargoStdout is Cargo without the link, with a provider of its own that
 // takes the header from a command.
 func realCargoStdout() realClient {
-	c := cargoBy(func(server *sfapitest.Server) string {
-		return `["cargo:token-from-stdout", "sfcred", "header", "--value", "--url", "` + server.URL + `/"]`
+	c := cargoBy(func(_ *clientUser, server *sfapitest.Server, _ string) string {
+		return `credential-provider = ["cargo:token-from-stdout", "sfcred", "header", "--value", "--url", "` + server.URL + `/"]`
 	})
 	c.foreign = `sfcred: error: .*no token for this host`
 	c.down = `sfcred: error: `
 	return c
 }
 
-// cargoBy is Cargo with a credential provider for a registry.
-func cargoBy(provider func(*sfapitest.Server) string) realClient {
+// cargoBy is Cargo with a line for a registry, which may be empty where what is
+// in Cargo's home does without.
+func cargoBy(provider func(u *clientUser, server *sfapitest.Server, home string) string) realClient {
 	return realClient{
 		trixie: true,
 		serve:  serveCrates,
@@ -53,7 +54,7 @@ func cargoBy(provider func(*sfapitest.Server) string) realClient {
 			}
 			u.write(filepath.Join(name, "home", "config.toml"), []byte(`[registries.lab]
 index = "sparse+`+server.URL+`/index/"
-credential-provider = `+provider(server)+`
+`+provider(u, server, u.path(name, "home"))+`
 
 [http]
 cainfo = "`+u.path("ca.pem")+"\"\n"))

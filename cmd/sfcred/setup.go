@@ -89,13 +89,13 @@ func (p *program) connect(c *cli.Context, link, dir string) (*connection, error)
 		}
 	}
 	s := &connection{program: p, profile: profile}
-	self, err := findLink("sfcred", "")
+	own, err := findLink("sfcred", "")
 	if err != nil {
 		return nil, err
 	}
 	s.entry = setup.Entry{
 		Profile: profile.name, Hosts: profile.canonicalHosts(), URL: profile.exampleURL(),
-		Program: self.command(), Path: self.program,
+		Program: own.command(), Path: own.program,
 	}
 	if p.config != "" { // which a helper's own name does not take
 		s.entry.Config, err = filepath.Abs(p.config)
