@@ -316,7 +316,7 @@ func (w *leakWorld) everyCommand(env []string) {
 	w.t.Helper()
 	for _, line := range []string{
 		"token --force", "token --json", "header", "assertion", "helper kubectl", "list", "list --json", "list --refresh",
-		"status", "setup kubectl", "setup kubectl --write", "setup kubectl --remove", "token --url https://evil.example/",
+		"status", "doctor", "doctor --json", "setup kubectl", "setup kubectl --write", "setup kubectl --remove", "token --url https://evil.example/",
 		"token --min-ttl soon", "version", "help", "nosuch", "edit --host bad_host", "remove", "use nosuch",
 		"exec --env TOKEN -- true", "exec --token-file file -- true", "exec -- nosuch", "exec --mode 0644 true",
 	} {
@@ -373,7 +373,7 @@ func (w *leakWorld) failures(login func([]string, string, string, string, ...str
 		"no token": sfapitest.Without("access_token"), "huge": sfapitest.Huge(2 << 20), "busy": sfapitest.Status(503, nil), "short": sfapitest.Short(),
 	} {
 		w.fault(name, fault)
-		for _, args := range [][]string{{"token", "--force", "-p", "pem"}, {"helper", "kubectl", "-p", "chain", "--min-ttl", "9m"}} {
+		for _, args := range [][]string{{"token", "--force", "-p", "pem"}, {"doctor", "pem"}, {"helper", "kubectl", "-p", "chain", "--min-ttl", "9m"}} {
 			w.run([]string{"SFCRED_VERBOSE=1", "SFCRED_TIMEOUT=400ms"}, args...)
 		}
 		if !login(nil, "new", "pem", "other.pem", "--timeout", "400ms") {
@@ -390,15 +390,18 @@ func (w *leakWorld) failures(login func([]string, string, string, string, ...str
 		login(nil, "new", "pem", key)
 		login([]string{"SFCRED_PASSPHRASE_FILE=wrong"}, "new", "keychain", key)
 		w.run([]string{"SFCRED_CLIENT_ID=x", "SFCRED_TOKEN_URL=" + w.server.TokenURL, "SFCRED_PRIVATE_KEY=" + w.read("keys/"+key)}, "--verbose", "token")
+		w.run([]string{"SFCRED_CLIENT_ID=x", "SFCRED_TOKEN_URL=" + w.server.TokenURL, "SFCRED_PRIVATE_KEY=" + w.read("keys/"+key)}, "doctor")
 	}
 	w.name = "a wrong passphrase"
 	w.run([]string{"SFCRED_PASSPHRASE_FILE=wrong"}, "--verbose", "token", "--force", "-p", "filed")
 	w.run(nil, "--verbose", "token", "--force", "-p", "filed")
+	w.run([]string{"SFCRED_PASSPHRASE_FILE=wrong"}, "--verbose", "doctor", "filed")
 	w.name = "no keychain"
 	w.bus.SetMode(keychaintest.LockedDismissed)
 	login(nil, "new", "keychain", "other.pem")
 	w.bus.SetMode(keychaintest.NoService)
 	w.run(nil, "--verbose", "token", "--force", "-p", "chain")
+	w.run(nil, "--verbose", "doctor", "chain")
 	w.bus.SetMode(keychaintest.Unlocked)
 	w.name = "the config is the key"
 	w.run(nil, "--verbose", "--config", filepath.Join(w.dir, "keys", "key.pem"), "list")
