@@ -120,7 +120,7 @@ func (l *line) takeFlag(arg string, rest []string) ([]string, error) {
 }
 
 // mayBeEmpty lists the flags whose empty value says something: none.
-func mayBeEmpty() []string { return []string{"api-url", "audience", "scope", "url"} }
+func mayBeEmpty() []string { return []string{"api-url", "audience", "scope", "url", "current"} }
 
 // find looks a flag up: the command's own first, then the app's.
 func (l *line) find(name string) (flag cli.Flag, global bool) {

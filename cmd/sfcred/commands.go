@@ -113,6 +113,10 @@ func (p *program) commands() []*cli.Command {
 			Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print JSON"}},
 		},
 		{
+			Name: "completion", Category: "check", Action: p.completion, ArgsUsage: "SHELL [WORD]...", Flags: completionFlags(),
+			Usage: "print the script by which bash, zsh, fish or powershell completes sfcred's words",
+		},
+		{
 			Name: "version", Category: "check", Action: p.version,
 			Usage: "print the version",
 		},
