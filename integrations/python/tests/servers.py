@@ -74,7 +74,9 @@ class Server:
 
         self._http = Many(("127.0.0.1", 0), Handler)
         self.url = f"http://{name}:{self._http.server_address[1]}"
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, args=(0.01,), daemon=True
+        )
 
     def answers(self, *answers: Answer) -> None:
         """Gives these answers, one after the other, and the last for ever."""

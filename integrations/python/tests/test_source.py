@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Callable, List, Optional
@@ -383,37 +383,41 @@ def test_a_child_that_is_forked_while_sfcred_runs(bare: Machine, locked: bool) -
 def test_a_child_that_lives_on_does_not_keep_sfcred_waiting(
     bare: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another thread forks just when the pipes of sfcred have been made, and its
-    child stays. Popen would wait for it: the pipe by which it learns that sfcred
-    runs would be open there."""
+    """Another thread forks when the pipes of sfcred have been made, and its child
+    stays. Popen would wait for it: the pipe by which it learns that sfcred runs
+    would be open there."""
     answers(bare, 600)
     children: List[int] = []
+    made: List[Any] = []
+    ready, forked = threading.Event(), threading.Event()
     real = os.pipe
 
     def fork() -> None:
+        ready.wait(60)
         pid = os.fork()
         if pid == 0:
             time.sleep(3600)
             os._exit(0)
         children.append(pid)
+        forked.set()
 
-    with ThreadPoolExecutor(1) as asker, ThreadPoolExecutor(1) as forker:
+    def pipe() -> Any:
+        made.append(real())
+        if len(made) == 3:  # after the two for its output; Python 3.14 has no third
+            ready.set()
+            forked.wait(0.3)
+        return made[-1]
 
-        def pipe() -> Any:
-            ends = real()
-            if threading.current_thread().name.startswith(asker._thread_name_prefix):
-                wait([forker.submit(fork)], timeout=0.2)
-            return ends
-
-        monkeypatch.setattr(os, "pipe", pipe)
+    monkeypatch.setattr(os, "pipe", pipe)
+    with ThreadPoolExecutor(2) as pool:
+        forking, asking = pool.submit(fork), pool.submit(sfcred.token)
         try:
-            assert asker.submit(sfcred.token).result(timeout=60).value == "t1"
+            assert asking.result(timeout=60).value == "t1"
         finally:
-            forker.submit(int).result()
-            for pid in children:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-    assert len(children) == 3  # of standard output, standard error, and that pipe
+            ready.set()
+            forking.result()
+            os.kill(children[0], signal.SIGKILL)
+            os.waitpid(children[0], 0)
 
 
 def spawned(auth: sfcred.Auth) -> str:

@@ -35,14 +35,25 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0
 
 # Held while a child is started. Were another one forked meanwhile, it would have
 # the pipe by which Popen learns that the program runs, and Popen would wait for
-# as long as that child lives. An RLock, for a signal handler that forks.
+# as long as that child lives. A fork waits for a moment and no longer, since it
+# holds locks of others, which a finalizer that runs here may want; an RLock, for
+# a signal handler that forks.
 _starting = threading.RLock()
+_forking = threading.local()
+
+
+def _before_fork() -> None:
+    _forking.waited = _starting.acquire(timeout=1)
+
+
+def _after_fork() -> None:
+    if _forking.waited:
+        _starting.release()
+
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
     os.register_at_fork(
-        before=_starting.acquire,
-        after_in_parent=_starting.release,
-        after_in_child=_starting.release,
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
     )
 
 

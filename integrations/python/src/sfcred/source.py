@@ -227,8 +227,9 @@ async def _landing(landed: "Future[Token]") -> None:
         return
     import asyncio  # it is there already, where a loop of it runs
 
+    landing = asyncio.wrap_future(landed, loop=asyncio.get_running_loop())
     with contextlib.suppress(Exception):  # _brought looks at that
-        await asyncio.wrap_future(landed)
+        await landing
 
 
 def _trio_event(landed: "Future[Token]") -> Any:
