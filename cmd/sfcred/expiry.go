@@ -2,10 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"time"
-
-	"golang.org/x/term"
 
 	"sfcred/helper"
 )
@@ -42,7 +39,7 @@ func expiryFlag(c flags) (time.Time, error) {
 
 // remind tells a person, once a day, that the client is about to expire.
 func (p *program) remind(profile *chosen) {
-	if f, ok := p.stderr.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+	if !isTerminal(p.stderr) {
 		return
 	}
 	known := p.learnt(&profile.Profile)

@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"unicode/utf8"
 
 	"sfcred/keychain"
+	"sfcred/keychain/disk"
 )
 
 // passphraser gives the passphrase of a key, as keychain.Stores asks for it.
@@ -34,7 +37,14 @@ func (p *program) passphraseFromFile() passphraser {
 // answer: no deadline that starts later then bounds the person.
 func (p *program) passphraseFromPerson() passphraser {
 	if ask := p.passphraseFromFile(); ask != nil {
-		return ask
+		return func(ctx context.Context, confirm bool, what string) ([]byte, error) {
+			p.warnOpenPassphrase()
+			text, err := ask(ctx, confirm, what)
+			if err == nil && confirm {
+				p.warnShort(text)
+			}
+			return text, err
+		}
 	}
 	if tty, err := openTerminal(); err != nil {
 		return nil
@@ -80,7 +90,29 @@ func (p *program) askPassphrase(ctx context.Context, kind string, confirm bool, 
 	if len(text) == 0 {
 		return nil, errNoPassphrase()
 	}
+	p.warnShort(text)
 	return text, nil
+}
+
+// warnShort tells of a new passphrase that is no obstacle to who has the file.
+func (p *program) warnShort(text []byte) {
+	const enough = 8
+	if utf8.RuneCount(text) < enough {
+		p.warnOnce(fmt.Sprintf("the passphrase has fewer than %d characters: whoever gets hold of the key file can guess it", enough))
+	}
+}
+
+// warnOpenPassphrase tells a person that others can read the passphrase. It is
+// for commands that people give; a helper has no time for it.
+func (p *program) warnOpenPassphrase() {
+	path := p.env.passphraseFile
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || !isTerminal(p.stderr) {
+		return
+	}
+	if _, modes := disk.Owner(info); modes && info.Mode().Perm()&0o077 != 0 {
+		p.warnOnce(fmt.Sprintf("passphrase file %s can be read by others (mode %04o)", path, info.Mode().Perm()), unsafeHints(&disk.UnsafeError{Path: path})...)
+	}
 }
 
 // errNoPassphrase refuses an empty passphrase before anything is spent on it.

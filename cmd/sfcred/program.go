@@ -28,9 +28,10 @@ type program struct {
 	stdout, stderr io.Writer
 	env            environment
 	began          time.Time
-	caught         error  // the signal that ended what was being done
-	alias          string // the helper whose name it was called by, or ""
-	pace           pace   // of exec's renewals
+	caught         error           // the signal that ended what was being done
+	alias          string          // the helper whose name it was called by, or ""
+	pace           pace            // of exec's renewals
+	warned         map[string]bool // of what was warned already
 	core           coreLimit
 
 	// the global flags, or their variables
@@ -41,7 +42,7 @@ type program struct {
 }
 
 func newProgram(began time.Time) *program {
-	return &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: readEnvironment(), began: began, pace: usualPace()}
+	return &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: readEnvironment(), began: began, pace: usualPace(), warned: map[string]bool{}}
 }
 
 // run does what the command line says and returns the exit code.

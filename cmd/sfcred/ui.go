@@ -53,6 +53,21 @@ func (p *program) withConfig(command string) string {
 func (p *program) inform(format string, args ...any) { p.say("", fmt.Sprintf(format, args...)) }
 func (p *program) warn(text string)                  { p.say("warning", text) }
 
+// warnOnce warns of what may come up again and again.
+func (p *program) warnOnce(text string, hints ...string) {
+	if p.warned[text] {
+		return
+	}
+	if p.warned == nil {
+		p.warned = map[string]bool{}
+	}
+	p.warned[text] = true
+	p.warn(text)
+	for _, hint := range hints {
+		p.say("hint", hint)
+	}
+}
+
 func (p *program) trace(text string) {
 	if p.verbose {
 		p.say("", text)
