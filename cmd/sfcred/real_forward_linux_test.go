@@ -87,6 +87,29 @@ func TestRealForwarding(t *testing.T) {
 		<-ended
 		want(t, "sfcred token --force", 0, token, "")
 	})
+	t.Run("the connection is killed in the middle", func(t *testing.T) {
+		// The laptop's user is being asked when the connection ends.
+		asked, goOn := laptop.path("asked"), laptop.path("go-on")
+		laptop.answer("touch " + asked + "; while ! test -e " + goOn + "; do sleep 0.1; done")
+		laptop.works("sfcred", "unlock", "--for", "1h", "--confirm")
+		ssh := laptop.login("setsid sh -c 'sfcred token --force --timeout 60s; echo code $?' >/root/middle 2>&1 </dev/null")
+		check(t, ssh.Start())
+		for range 600 {
+			if _, err := os.Stat(asked); err == nil {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		check(t, ssh.Process.Kill())
+		ssh.Wait()
+		if middle := n.await(t, "/root/middle", "code"); !whole(`sfcred: error: .*the ssh-agent at .* broke off.*\nsfcred: hint: ssh-add -l\ncode 5\n`, middle) {
+			t.Errorf("got %q", middle)
+		}
+		check(t, os.WriteFile(goOn, nil, 0o600))
+		laptop.works("sfcred", "unlock", "--for", "1h")
+		want(t, "sfcred token && sfcred token --force", 0, token+token, "")
+		want(t, "ls -A ${XDG_RUNTIME_DIR:-/tmp}/sfcred* | grep tmp", 1, "", "")
+	})
 	t.Run("after the login", func(t *testing.T) {
 		// What goes on when the connection has ended has no agent.
 		want(t, "setsid sh -c 'while test -S \"$SSH_AUTH_SOCK\"; do sleep 0.1; done; sfcred token --force; echo code $?' >/root/after 2>&1 </dev/null &", 0, "", "")
@@ -241,6 +264,13 @@ func newLaptop(t *testing.T, n *node) *laptop {
 // onNode runs a line of shell in a login on the node.
 func (l *laptop) onNode(line string) outcome {
 	return l.do("ip", append(slices.Clip(l.ssh), "export PATH=/mnt/bin:$PATH; "+line)...)
+}
+
+// login is onNode, yet to be started: ip becomes ssh, so that it can be killed.
+func (l *laptop) login(line string) *exec.Cmd {
+	cmd := exec.Command("ip", append(slices.Clip(l.ssh), "export PATH=/mnt/bin:$PATH; "+line)...)
+	cmd.Dir, cmd.Env = l.dir, l.env
+	return cmd
 }
 
 // answer is how the laptop's user answers when the agent asks.
