@@ -69,7 +69,7 @@ func TestRealClients(t *testing.T) {
 				name string
 				run  func(*clientUser, realClient)
 			}{
-				{"cold", realCold}, {"cached", realCached}, {"foreign host", realForeign},
+				{"cold", realCold}, {"cached", realCached}, {"foreign host", realForeign}, {"server out of order", realOutOfOrder},
 				{"token that ran out", realRanOut}, {"revoked token", realRevoked}, {"server down", realDown},
 			} {
 				t.Run(step.name, func(t *testing.T) { step.run(u.within(t), c) })
@@ -256,6 +256,18 @@ func realForeign(u *clientUser, c realClient) {
 	}
 }
 
+// realOutOfOrder has the server answer nobody. That says nothing of the token,
+// which stays.
+func realOutOfOrder(u *clientUser, c realClient) {
+	u.ours.SetAPIFault(sfapitest.Status(http.StatusServiceUnavailable, nil))
+	v := *u
+	// Without the programs' own patience.
+	v.user = u.with("CARGO_NET_RETRY=0", "RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1", "TF_REGISTRY_DISCOVERY_RETRY=0")
+	v.failsToGet(c, u.ours, `503`)
+	u.ours.SetAPIFault()
+	u.gets(c, 0)
+}
+
 func realRanOut(u *clientUser, c realClient) {
 	u.age(time.Hour)
 	u.gets(c, 1)
@@ -307,6 +319,7 @@ func realRevoked(u *clientUser, c realClient) {
 	before := since(u.ours)
 	u.failsToGet(c, u.ours, c.revoked)
 	refused, taken := before.reasons()
+	u.Logf("refused: %v", refused)
 	if taken > 0 || refused["the token was revoked"] == 0 {
 		u.Errorf("the server took %d requests and refused others because of %v; want the token to be refused", taken, refused)
 	}
