@@ -111,7 +111,12 @@ func (s *Source) ClientExpiry(ctx context.Context, t Token) (time.Time, error) {
 // _models Client), whose zone has no colon, and RFC 3339.
 func parseExpiresAt(text string) (time.Time, error) {
 	for _, layout := range []string{"2006-01-02T15:04:05.999999999-0700", time.RFC3339Nano} {
-		if at, err := time.Parse(layout, text); err == nil {
+		// In UTC the year may be -1 or 10000, which JSON has no form for.
+		if at, err := time.Parse(layout, text); err == nil && at.UTC().Year() >= 0 {
+			last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) // how servers say never
+			if at.After(last) {
+				at = last
+			}
 			return at.UTC(), nil
 		}
 	}
