@@ -2,6 +2,7 @@ package helper
 
 import (
 	"net/http"
+	"testing"
 	"time"
 )
 
@@ -34,3 +35,19 @@ func (p *Profile) CacheKey() string { return p.cacheKey() }
 
 // Text is the config file's text.
 func (c *Config) Text() ([]byte, error) { return encodeTOML(c) }
+
+// Remembered is what is remembered for a key where the cache directory has text
+// as the file of its refusal.
+func Remembered(t testing.TB, dir string, text []byte, fingerprint string, now time.Time) (*RefusedError, time.Time) {
+	t.Helper()
+	s := Source{CacheDir: dir, Profile: Profile{ClientID: "x"}}
+	e, err := s.openEntry()
+	if err == nil {
+		defer e.close()
+		err = e.dir.WriteFile(e.key+".refused", text)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e.refused(fingerprint, now)
+}
