@@ -17,7 +17,7 @@ import (
 
 func execFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "token-file", Usage: "put the token into the file `PATH`, in place of what is there; it goes when CMD ends"},
+		&cli.StringFlag{Name: "token-file", Usage: "put the token into the file `PATH`, in place of a token that is there; it goes when CMD ends"},
 		&cli.StringFlag{Name: "mode", Usage: "the `MODE` of the file at --token-file, at most 0660 [0600]"},
 		&cli.StringFlag{Name: "env", Usage: "put the token itself into the variable `NAME` as well, where it is not renewed"},
 	}
@@ -67,10 +67,11 @@ func readExec(c *cli.Context) (execOptions, error) {
 	return o, nil
 }
 
+const letters = "_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 // checkVariable refuses a variable that means something else to CMD, or to the
 // shells, loaders and libraries under it.
 func checkVariable(name string) error {
-	const letters = "_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	if name == "" || strings.Trim(name, letters+"0123456789") != "" || !strings.ContainsRune(letters, rune(name[0])) {
 		return fmt.Errorf("%q is no name of a variable", name)
 	}

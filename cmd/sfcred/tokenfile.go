@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"sfcred/helper"
@@ -66,8 +67,8 @@ func (p *program) tokenDirs() []string {
 	return slices.Compact([]string{p.cacheDir() + "-exec", temp + "-exec"})
 }
 
-// namedTokenFile writes a token into the file that the user has named. A file
-// of the user's is replaced.
+// namedTokenFile writes a token into the file that the user has named. An older
+// token in it is replaced.
 func namedTokenFile(path string, mode fs.FileMode, token string) (*tokenFile, error) {
 	path, err := filepath.Abs(path) // the child may be somewhere else
 	if err != nil {
@@ -94,11 +95,35 @@ func openNamed(path string, mode fs.FileMode) (*tokenFile, error) {
 		return nil, err
 	}
 	name := filepath.Base(path)
-	if err := dir.CheckReplaceable(name); err != nil {
+	if err := checkReplaced(dir, name, path); err != nil {
 		dir.Close()
 		return nil, err
 	}
 	return &tokenFile{path: path, name: name, dir: dir, closer: dir.Close}, nil
+}
+
+// checkReplaced refuses to replace what is no token: somebody may have meant
+// another file, and it would be gone. It could be the only copy of a key.
+func checkReplaced(dir *disk.Dir, name, path string) error {
+	if err := dir.CheckReplaceable(name); err != nil {
+		return err
+	}
+	const most = 64 << 10 // 64 KiB; a token has one or two
+	text, err := dir.Begins(name, most)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if len(text) > 0 && (len(text) == most || !isBearer(strings.TrimSpace(string(text)))) {
+		return &disk.UnsafeError{Path: path, Reason: "it holds something else than a token, which would be lost"}
+	}
+	return nil
+}
+
+// isBearer says whether a word is a bearer token (RFC 6750 section 2.1). No PEM
+// and no JSON is one.
+func isBearer(word string) bool {
+	word = strings.TrimRight(word, "=")
+	return word != "" && strings.Trim(word, letters+"0123456789-.~+/") == ""
 }
 
 // parseMode reads the mode of a token file. Reading by the group is for servers

@@ -60,7 +60,7 @@ func (d *Dir) CheckReplaceable(name string) error {
 // RemoveOwn removes the file name if data is all that is in it: if it is still
 // the one that the caller wrote. Another one stays, and is no error.
 func (d *Dir) RemoveOwn(name string, data []byte) error {
-	there, err := d.begins(name, len(data)+1)
+	there, err := d.Begins(name, len(data)+1)
 	if err == nil && bytes.Equal(there, data) {
 		err = d.root.Remove(name)
 	}
@@ -70,8 +70,8 @@ func (d *Dir) RemoveOwn(name string, data []byte) error {
 	return nil
 }
 
-// begins reads the first bytes of a regular file; of what is none, nothing.
-func (d *Dir) begins(name string, most int) ([]byte, error) {
+// Begins reads the first bytes of a regular file; of what is none, nothing.
+func (d *Dir) Begins(name string, most int) ([]byte, error) {
 	info, err := d.root.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
 		return nil, err
