@@ -36,7 +36,7 @@ func text(e setup.Entry) (string, error) {
 		return "", err
 	}
 	if len(domains) == 0 {
-		return "", errors.New("Bazel takes a helper for names with a dot or IPv4 addresses only, and the profile has no such host")
+		return "", errors.New("bazel takes a helper for names with a dot or IPv4 addresses only, and the profile has no such host")
 	}
 	var b strings.Builder
 	for _, d := range domains {

@@ -68,7 +68,7 @@ func text(e setup.Entry) (string, error) {
 // knows no quotes (PathAndArgs::from_whitespace_separated_string).
 func provider(e setup.Entry) (string, error) {
 	if strings.ContainsAny(e.Helper, " \t\n\r") {
-		return "", fmt.Errorf("Cargo takes no path with a blank in it, such as %q, in this list", e.Helper)
+		return "", fmt.Errorf("cargo takes no path with a blank in it, such as %q, in this list", e.Helper)
 	}
 	s := e.Helper + " --profile " + e.Profile
 	if strings.ContainsAny(s, "\\\"") {
