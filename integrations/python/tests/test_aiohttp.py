@@ -129,7 +129,11 @@ class Documented:
 
     def get(self, url: str) -> int:
         request = SimpleNamespace(url=yarl.URL(url), headers={}, body=self.body, method="GET")
-        return asyncio.run(sfcred.middleware()(request, self.handler)).status
+
+        async def main() -> Any:
+            return await sfcred.middleware()(request, self.handler)
+
+        return int(asyncio.run(main()).status)
 
     def tokens(self) -> List[str]:
         return [headers["Authorization"] for headers in self.sent]

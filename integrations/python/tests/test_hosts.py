@@ -40,7 +40,7 @@ def test_the_table_is_whole() -> None:
     assert len(CASES) > 100
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["why"])
+@pytest.mark.parametrize("case", CASES, ids=[case["why"] for case in CASES])
 def test_table(case: Dict[str, Any]) -> None:
     try:
         hosts.check(case["hosts"], case["url"])

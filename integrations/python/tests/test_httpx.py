@@ -9,7 +9,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Awaitable, Callable, List
+from typing import Any, Callable, Dict, List
 
 import httpx
 import pytest
@@ -28,7 +28,7 @@ def by_client(method: str, url: str, **options: Any) -> httpx.Response:
         return client.request(method, url, **options)
 
 
-def by_async_client(run: Callable[[Callable[[], Awaitable[Any]]], Any]) -> Send:
+def by_async_client(run: Callable[[Any], Any]) -> Send:
     def send(method: str, url: str, **options: Any) -> Any:
         async def main() -> httpx.Response:
             async with httpx.AsyncClient(auth=sfcred.Auth(), follow_redirects=True) as client:
@@ -41,11 +41,12 @@ def by_async_client(run: Callable[[Callable[[], Awaitable[Any]]], Any]) -> Send:
 
 @pytest.fixture(params=["sync", "asyncio", "trio"])
 def send(request: pytest.FixtureRequest) -> Send:
-    return {
+    kinds: Dict[str, Send] = {
         "sync": by_client,
-        "asyncio": by_async_client(lambda main: asyncio.run(main())),  # type: ignore[arg-type]
+        "asyncio": by_async_client(lambda main: asyncio.run(main())),
         "trio": by_async_client(trio.run),
-    }[request.param]
+    }
+    return kinds[request.param]
 
 
 def bearer() -> str:
@@ -270,6 +271,6 @@ def test_netrc_has_no_say(machine: Machine, server: Server, send: Send, tmp_path
 
 def test_neither_asyncio_nor_trio(machine: Machine) -> None:
     """Nobody else could wake the task."""
-    waiting = sfcred.headers("http://127.0.0.1/")
+    waiting: Any = sfcred.headers("http://127.0.0.1/")
     with pytest.raises(RuntimeError, match="no running event loop"):
-        waiting.send(None)  # type: ignore[attr-defined]
+        waiting.send(None)

@@ -11,7 +11,7 @@ import sys
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import pytest
 
@@ -257,9 +257,10 @@ def test_ctrl_c_ends_it(bare: Machine) -> None:
 
 def test_min_ttl_is_a_number_of_seconds() -> None:
     for wrong in (-1, float("nan"), float("inf")):
-        for call in (sfcred.token, sfcred.Auth, sfcred.session, sfcred.middleware):
+        calls: List[Any] = [sfcred.token, sfcred.Auth, sfcred.session, sfcred.middleware]
+        for call in calls:
             with pytest.raises(ValueError, match="min_ttl"):
-                call(min_ttl=wrong)  # type: ignore[operator]
+                call(min_ttl=wrong)
 
 
 def test_an_import_loads_no_client() -> None:

@@ -245,7 +245,7 @@ def test_a_redirect_elsewhere_takes_no_token_along(
 
 
 def test_another_scheme_or_port_is_another_origin(bare: Machine) -> None:
-    session = sfcred.session()
+    session: Any = sfcred.session()
     answer = requests.Response()
     answer.request = requests.Request("GET", "https://127.0.0.1/").prepare()
     for url, kept in [

@@ -30,7 +30,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets time.time() ahead by a number of seconds, for this process."""
     real = time.time
     ahead = [0.0]
-    monkeypatch.setattr(sfcred.source.time, "time", lambda: real() + ahead[0])
+    monkeypatch.setattr("sfcred.source.time.time", lambda: real() + ahead[0])
 
     def go(seconds: float) -> None:
         ahead[0] += seconds
@@ -208,7 +208,11 @@ def test_threads_and_loops_share_one_exchange(bare: Machine, counted: Counted) -
     async def trios() -> Any:
         return await source.aget(60)
 
-    kinds = [sfcred.token, lambda: asyncio.run(ten()), lambda: trio.run(trios)]
+    kinds: List[Callable[[], Any]] = [
+        sfcred.token,
+        lambda: asyncio.run(ten()),
+        lambda: trio.run(trios),
+    ]
     turns = iter(range(30))
     tokens = together(30, lambda: kinds[next(turns) % 3]())
     assert len({token.value for token in tokens}) == 1
