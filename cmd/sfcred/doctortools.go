@@ -4,30 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 
+	"sfcred/integrations/bazel"
+	"sfcred/integrations/cargo"
+	"sfcred/integrations/git"
+	"sfcred/integrations/goauth"
 	"sfcred/integrations/kubectl"
+	"sfcred/integrations/restish"
+	"sfcred/integrations/setup"
+	"sfcred/integrations/terraform"
 )
 
-// connectedTool is a tool that sfcred can be connected to, and how to see
-// whether it is.
+// connectedTool is a tool that setup can connect, and how its room sees whether
+// it is.
 type connectedTool struct {
 	name string
-	// link is the name of sfcred's own by which the tool may call it.
+	// link is the name of sfcred's own by which the tool may call it, and dir
+	// where it looks for that; nil for beside sfcred.
 	link string
-	// connections asks the tool's room what of its configuration calls sfcred;
-	// nil where only the link can be looked for.
-	connections func(context.Context) ([]toolEntry, error)
+	dir  func(setup.System) (string, error)
+	look func(context.Context) (connections, error)
 }
 
-// toolEntry is an entry in a tool's configuration that has it call sfcred.
-type toolEntry struct {
-	what    string // such as: user "sfcred-nersc"
-	command string // what is called
-	profile string // whose token it gets; "" for the default's
+// connections is what of a tool's configuration has it call sfcred.
+type connections struct {
+	profiles []string // whose tokens it gets; "" is the default's
+	link     bool     // it is called by its own name
+	broken   string   // what does not work of it, or ""
 }
 
 // errNotInstalled says that a tool is not there, and so not connected.
@@ -35,37 +43,45 @@ var errNotInstalled = errors.New("not installed")
 
 // connectedTools has a line for each tool.
 func (p *program) connectedTools() []connectedTool {
+	file := func(name, link string, f setup.File) connectedTool {
+		look := func(context.Context) (connections, error) { return p.fileConnections(f) }
+		return connectedTool{name, link, f.HelperDir, look}
+	}
 	return []connectedTool{
-		{"kubectl", kubectl.Helper, p.kubectlConnections},
-		{"git", "git-credential-sfcred", nil},
-		{"bazel", "sfcred-bazel", nil},
-		{"go", "sfcred-go", nil},
-		{"cargo", "sfcred-cargo", nil},
-		{"terraform", "terraform-credentials-sfcred", nil},
-		{"restish", "sfcred-restish", nil},
+		{"kubectl", kubectl.Helper, nil, p.kubectlConnections},
+		{"git", git.Helper, nil, p.gitConnections},
+		{"go", goauth.Helper, nil, p.goConnections},
+		file("bazel", bazel.Helper, bazel.Setup()),
+		file("cargo", cargo.Helper, cargo.Setup()),
+		file("terraform", terraform.Helper, terraform.Setup()),
+		file("restish", "sfcred-restish", restish.Setup()),
 	}
 }
 
 // check says whether and how the tool is connected.
 func (t connectedTool) check(x *examination, ctx context.Context) step {
-	var entries []toolEntry
-	var err error
-	if t.connections != nil {
-		if entries, err = t.connections(ctx); err != nil && !errors.Is(err, errNotInstalled) {
-			return warned("", "%v", err)
-		}
+	there, err := t.look(ctx)
+	switch {
+	case errors.Is(err, setup.ErrNoHome), err != nil && x.env.home == "":
+		return skipped("%v", setup.ErrNoHome)
+	case err != nil && !errors.Is(err, errNotInstalled):
+		return warned("", "%v", err)
+	case there.broken != "":
+		return warned(fmt.Sprintf("sfcred setup %s --write", t.name), "%s", there.broken)
 	}
 	var words []string
-	for _, c := range entries {
-		if problem := x.problemOf(c); problem != "" {
-			return warned(fmt.Sprintf("sfcred setup %s --write", t.name), "%s %s", c.what, problem)
+	for _, profile := range there.profiles {
+		if profile != "" && x.config != nil && x.config.Profiles[profile] == nil {
+			return warned(fmt.Sprintf("sfcred setup %s --remove --profile %s", t.name, shellWord(profile)), "connected for profile %q, which there is none of", profile)
 		}
-		words = append(words, c.words())
+		words = append(words, connectedFor(profile))
 	}
-	link, broken := findOwnName(t.link)
+	link, broken := t.findLink(x)
 	switch {
 	case broken:
 		return warned("ls -l "+shellWord(link), "%s is not this sfcred", link)
+	case there.link && link == "":
+		return warned(fmt.Sprintf("sfcred setup %s --write", t.name), "%s, by %s, which is not there", strings.Join(words, " and "), t.link)
 	case link != "":
 		words = append(words, "called as "+link)
 	case len(words) == 0 && err != nil:
@@ -76,66 +92,121 @@ func (t connectedTool) check(x *examination, ctx context.Context) step {
 	return passed("%s", strings.Join(words, "; "))
 }
 
-func (c toolEntry) words() string {
-	if c.profile == "" {
-		return c.what + " gets the default profile's token"
+func connectedFor(profile string) string {
+	if profile == "" {
+		return "connected for the default profile"
 	}
-	return fmt.Sprintf("%s gets profile %q's token", c.what, c.profile)
+	return fmt.Sprintf("connected for profile %q", profile)
 }
 
-// problemOf says why an entry does not work, or "".
-func (x *examination) problemOf(c toolEntry) string {
-	if _, err := exec.LookPath(c.command); err != nil {
-		return fmt.Sprintf("calls %s, which is not there", c.command)
+// findLink finds sfcred's own name for the tool, where the tool looks for it. It
+// is broken if it is not, or not any more, this program.
+func (t connectedTool) findLink(x *examination) (path string, broken bool) {
+	dir := ""
+	if t.dir != nil {
+		var err error
+		if dir, err = t.dir(x.system()); err != nil {
+			return "", false
+		}
 	}
-	if c.profile != "" && x.config != nil && x.config.Profiles[c.profile] == nil {
-		return fmt.Sprintf("is for profile %q, which there is none of", c.profile)
-	}
-	return ""
-}
-
-// findOwnName finds the link of that name beside sfcred or in PATH. It is broken
-// if it is not, or not any more, this program.
-func findOwnName(name string) (path string, broken bool) {
-	link, err := findLink(name, "")
+	link, err := findLink(t.link, dir)
 	if err != nil {
 		return "", false
 	}
 	if _, err := os.Lstat(link.path); err == nil {
 		return link.path, !link.stands()
 	}
-	path, err = exec.LookPath(name)
-	if err != nil || !filepath.IsAbs(path) {
+	path, err = exec.LookPath(t.link)
+	if err != nil || !filepath.IsAbs(path) || dir != "" {
 		return "", false
 	}
 	return path, !sameFile(path, link.program) && !sameContent(path, link.program)
 }
 
+// installed says whether there is a program of that name.
+func installed(name string) error {
+	if _, err := exec.LookPath(name); err != nil {
+		return errNotInstalled
+	}
+	return nil
+}
+
 // kubectlConnections asks kubectl for the entries that call sfcred.
-func (p *program) kubectlConnections(ctx context.Context) ([]toolEntry, error) {
-	if _, err := exec.LookPath("kubectl"); err != nil {
-		return nil, errNotInstalled
+func (p *program) kubectlConnections(ctx context.Context) (connections, error) {
+	if err := installed("kubectl"); err != nil {
+		return connections{}, err
 	}
 	view, err := kubectlSetup{connection: &connection{program: p}}.view(ctx)
 	if err != nil {
-		return nil, err
+		return connections{}, err
 	}
-	var entries []toolEntry
+	var there connections
 	for _, e := range view.Entries() {
-		entries = append(entries, toolEntry{fmt.Sprintf("user %q", e.User), e.Command, profileIn(e.Args)})
+		if _, err := exec.LookPath(e.Command); err != nil && there.broken == "" {
+			there.broken = fmt.Sprintf("user %q calls %s, which is not there", e.User, e.Command)
+		}
+		there.profiles = append(there.profiles, setup.ProfileOf(e.Args))
 	}
-	return entries, nil
+	there.profiles = setup.Unique(there.profiles)
+	return there, nil
 }
 
-// profileIn is the profile that a command line of sfcred's names, or "".
-func profileIn(args []string) string {
-	for i, arg := range args {
-		if name, ok := strings.CutPrefix(arg, "--profile="); ok {
-			return name
+func (p *program) gitConnections(ctx context.Context) (connections, error) {
+	if err := installed("git"); err != nil {
+		return connections{}, err
+	}
+	settings, err := gitSetup{&connection{program: p}}.settings(ctx)
+	return connections{profiles: git.Profiles(settings), link: git.Uses(settings)}, err
+}
+
+func (p *program) goConnections(ctx context.Context) (connections, error) {
+	value := os.Getenv("GOAUTH") // wins
+	if value == "" {
+		if err := installed("go"); err != nil {
+			return connections{}, err
 		}
-		if (arg == "--profile" || arg == "-p") && i+1 < len(args) {
-			return args[i+1]
+		var err error
+		if value, err = (goSetup{&connection{program: p}}).value(ctx); err != nil {
+			return connections{}, err
 		}
 	}
-	return ""
+	return connections{profiles: goauth.Profiles(value)}, nil
+}
+
+// fileConnections looks into the file that a tool is configured by.
+func (p *program) fileConnections(f setup.File) (connections, error) {
+	path, err := f.Path(p.system())
+	if err != nil {
+		return connections{}, err
+	}
+	text, err := readConfiguration(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return connections{}, nil
+	}
+	if err != nil {
+		return connections{}, fmt.Errorf("read %q: %w", path, err)
+	}
+	profiles, err := f.Profiles(text)
+	if err != nil {
+		return connections{}, fmt.Errorf("read %q: %w", path, err)
+	}
+	uses := len(profiles) > 0 && f.Helper != ""
+	if f.Uses != nil {
+		uses = uses && f.Uses(text)
+	}
+	return connections{profiles: profiles, link: uses}, nil
+}
+
+// readConfiguration reads a file that its user writes.
+func readConfiguration(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("not a file")
+	case info.Size() > maxConfig:
+		return nil, fmt.Errorf("larger than %d bytes", maxConfig)
+	}
+	return os.ReadFile(path)
 }

@@ -21,11 +21,13 @@ func Setup() setup.File {
 	return setup.File{
 		Name: "Bazel", Helper: Helper, Comment: "#",
 		Path: func(s setup.System) (string, error) { return s.InHome(".bazelrc") },
-		Text: text, Add: add, Remove: remove,
+		Text: text, Add: add, Remove: remove, Profiles: profiles,
 		Uses:    func(text []byte) bool { return bytes.Contains(text, []byte(Helper)) },
 		Default: true,
 	}
 }
+
+func profiles(text []byte) ([]string, error) { return setup.Profiles(text, "bazel"), nil }
 
 func mark(e setup.Entry) setup.Mark { return setup.Mark{Tool: "bazel", Profile: e.Profile} }
 

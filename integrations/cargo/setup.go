@@ -33,7 +33,7 @@ func Setup() setup.File {
 	return setup.File{
 		Name: "Cargo", Helper: Helper, Comment: "#",
 		Path: configPath,
-		Text: text, Add: add, Remove: remove,
+		Text: text, Add: add, Remove: remove, Profiles: profiles,
 		Uses: func(text []byte) bool { return bytes.Contains(text, []byte(Helper)) },
 	}
 }
@@ -113,6 +113,21 @@ func remove(text []byte, e setup.Entry) ([]byte, error) {
 		return nil, err
 	}
 	return edited, c.checkRest(edited)
+}
+
+// profiles are those with an entry in the list.
+func profiles(text []byte) ([]string, error) {
+	c, err := readConfig(text)
+	if err != nil || c.list == nil {
+		return nil, err
+	}
+	var names []string
+	for _, x := range c.list.entries {
+		if len(x.words) > 0 && setup.Is(x.words[0], Helper) {
+			names = append(names, setup.ProfileOf(x.words[1:]))
+		}
+	}
+	return setup.Unique(names), nil
 }
 
 // takeBlock takes out the lines of ours around a list that is as if it were not

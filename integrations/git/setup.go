@@ -184,6 +184,17 @@ func Uses(settings []Setting) bool {
 	})
 }
 
+// Profiles are those whose tokens the settings give, "" being the default's.
+func Profiles(settings []Setting) []string {
+	var names []string
+	for _, s := range settings {
+		if ours(s.Value) {
+			names = append(names, setup.ProfileOf(wordsOf(s.Value)))
+		}
+	}
+	return setup.Unique(names)
+}
+
 func valuesOf(settings []Setting, key string) []string {
 	var values []string
 	for _, s := range settings {

@@ -15,6 +15,10 @@ import (
 
 const unset = "netrc"
 
+// Helper is the name under which sfcred is this helper and nothing else, for who
+// makes the link.
+const Helper = "sfcred-go"
+
 // GetCommand is the go command line that shows the value.
 func GetCommand() []string { return []string{"env", "GOAUTH"} }
 
@@ -67,13 +71,25 @@ func Remove(value string, e setup.Entry) string {
 	return rest
 }
 
+// Profiles are those whose tokens the value gives, "" being the default's.
+func Profiles(value string) []string {
+	var names []string
+	for command := range strings.SplitSeq(value, ";") {
+		if words := setup.ShellWords(command); isHelper(words) {
+			names = append(names, setup.ProfileOf(words))
+		}
+	}
+	return setup.Unique(names)
+}
+
 // ours says whether a command is sfcred, for this profile.
 func ours(command string, e setup.Entry) bool {
 	words := setup.ShellWords(command)
-	if len(words) == 0 || setup.ProfileOf(words) != e.Profile {
-		return false
-	}
-	return setup.Is(words[0], "sfcred-go") ||
+	return isHelper(words) && setup.ProfileOf(words) == e.Profile
+}
+
+func isHelper(words []string) bool {
+	return len(words) > 0 && setup.Is(words[0], Helper) ||
 		len(words) > 2 && setup.Is(words[0], "sfcred") && slices.Equal(words[len(words)-2:], []string{"helper", "go"})
 }
 

@@ -19,7 +19,7 @@ func Setup() setup.File {
 	return setup.File{
 		Name: "Restish", Comment: "//",
 		Path: configPath,
-		Text: text, Add: add, Remove: remove,
+		Text: text, Add: add, Remove: remove, Profiles: profiles,
 	}
 }
 
@@ -155,9 +155,33 @@ func remove(text []byte, e setup.Entry) ([]byte, error) {
 	return root.cut(text, "apis"), nil
 }
 
+// profiles are those of which there is an API that asks sfcred.
+func profiles(text []byte) ([]string, error) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, nil
+	}
+	_, apis, err := read(text)
+	if err != nil || apis == nil {
+		return nil, err
+	}
+	var names []string
+	for _, m := range apis.members {
+		if words := commandOf(text[m.value:m.to]); words != nil {
+			names = append(names, setup.ProfileOf(words))
+		}
+	}
+	return setup.Unique(names), nil
+}
+
 // ours says whether an API is one that sfcred wrote, be it that paths or hosts
 // have changed since.
 func ours(value []byte, e setup.Entry) bool {
+	words := commandOf(value)
+	return words != nil && setup.ProfileOf(words) == e.Profile
+}
+
+// commandOf is the command line of an API that sfcred wrote; nil for another.
+func commandOf(value []byte) []string {
 	var in struct {
 		BaseURL  string `json:"base_url"`
 		Profiles map[string]struct {
@@ -170,12 +194,15 @@ func ours(value []byte, e setup.Entry) bool {
 	dec := json.NewDecoder(bytes.NewReader(value))
 	dec.DisallowUnknownFields() // what a person has added is not to go with it
 	if dec.Decode(&in) != nil || len(in.Profiles) != 1 {
-		return false
+		return nil
 	}
 	auth := in.Profiles["default"].Auth
 	words := setup.ShellWords(auth.Params["commandline"])
-	return auth.Type == "external-tool" && len(words) > 2 && setup.Is(words[0], "sfcred") &&
-		slices.Equal(words[len(words)-2:], []string{"helper", "restish"}) && setup.ProfileOf(words) == e.Profile
+	if auth.Type != "external-tool" || len(words) < 3 || !setup.Is(words[0], "sfcred") ||
+		!slices.Equal(words[len(words)-2:], []string{"helper", "restish"}) {
+		return nil
+	}
+	return words
 }
 
 // same says whether two texts are the same JSON.

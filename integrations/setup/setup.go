@@ -97,8 +97,9 @@ type File struct {
 	Text      func(Entry) (string, error)  // what is to be in the file, for a person
 	Add       func(text []byte, e Entry) ([]byte, error)
 	Remove    func(text []byte, e Entry) ([]byte, error)
-	Uses      func(text []byte) bool // whether something there calls the helper by its own name; nil if nothing could
-	Default   bool                   // the tool can name no profile, and so gets the default one, or SFCRED_PROFILE's
+	Profiles  func(text []byte) ([]string, error) // whose tokens something there gets, "" being the default's
+	Uses      func(text []byte) bool              // whether something there calls the helper by its own name; nil if nothing could
+	Default   bool                                // the tool can name no profile, and so gets the default one, or SFCRED_PROFILE's
 }
 
 // CheckText refuses what no line can be added to.
@@ -127,6 +128,13 @@ func ProfileOf(words []string) string {
 		}
 	}
 	return ""
+}
+
+// Unique sorts names, and leaves each in once.
+func Unique(names []string) []string {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // ShellLine is a command line as a shell reads it.

@@ -22,7 +22,7 @@ func Setup() setup.File {
 	return setup.File{
 		Name: "Terraform", Helper: Helper, Comment: "#",
 		Path: configPath, HelperDir: pluginDir,
-		Text: text, Add: add, Remove: remove,
+		Text: text, Add: add, Remove: remove, Profiles: profiles,
 		Uses: func(text []byte) bool { return bytes.Contains(text, []byte(`credentials_helper "sfcred"`)) },
 	}
 }
@@ -50,6 +50,8 @@ func pluginDir(s setup.System) (string, error) {
 	}
 	return s.InHome(".terraform.d", "plugins")
 }
+
+func profiles(text []byte) ([]string, error) { return setup.Profiles(text, "terraform"), nil }
 
 func mark(e setup.Entry) setup.Mark { return setup.Mark{Tool: "terraform", Profile: e.Profile} }
 
