@@ -103,3 +103,20 @@ func FuzzSetup(f *testing.F) {
 		}
 	})
 }
+
+// What was added is seen, and nothing where there is nothing.
+func TestProfiles(t *testing.T) {
+	tool := bazel.Setup()
+	for _, text := range []string{"", "build --jobs=2\n"} {
+		if got, err := tool.Profiles([]byte(text)); err != nil || len(got) != 0 {
+			t.Errorf("%q: got %q, %v, want none", text, got, err)
+		}
+		added, err := tool.Add([]byte(text), entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tool.Profiles(added); err != nil || !slices.Equal(got, []string{entry.Profile}) {
+			t.Errorf("%q: got %q, %v, want the profile", added, got, err)
+		}
+	}
+}

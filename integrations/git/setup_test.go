@@ -1,6 +1,7 @@
 package git_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -179,6 +180,26 @@ func TestUses(t *testing.T) {
 	} {
 		if got := git.Uses([]git.Setting{{Key: keyA, Value: value}}); got != want {
 			t.Errorf("%q: got %v, want %v", value, got, want)
+		}
+	}
+}
+
+// Whose tokens the settings give, each once; a helper of another's is not ours.
+func TestProfiles(t *testing.T) {
+	setting := func(value string) git.Setting {
+		return git.Setting{Key: "credential.https://x.example.helper", Value: value}
+	}
+	for want, values := range map[string][]string{
+		"[]":             {"", "store", "/usr/bin/git-credential-libsecret", "!sfcred token"},
+		`["lab"]`:        {"", "sfcred --profile lab", "sfcred --profile lab"},
+		`["" "a" "lab"]`: {"sfcred --profile lab", "!sfcred --config /x --profile a helper git", "sfcred"},
+	} {
+		var settings []git.Setting
+		for _, v := range values {
+			settings = append(settings, setting(v))
+		}
+		if got := fmt.Sprintf("%q", git.Profiles(settings)); got != want {
+			t.Errorf("%q: got %s, want %s", values, got, want)
 		}
 	}
 }

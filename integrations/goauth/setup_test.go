@@ -87,3 +87,19 @@ func TestCommands(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// Whose tokens a value gives, each once; "" is the default profile's.
+func TestProfiles(t *testing.T) {
+	for value, want := range map[string][]string{
+		"":                     {},
+		"netrc; git /home/x":   {},
+		ours + "; netrc":       {"lab"},
+		"sfcred-go; " + ours:   {"", "lab"},
+		ours + ";" + ours:      {"lab"},
+		"sfcred token; sfcred": {},
+	} {
+		if got := goauth.Profiles(value); !slices.Equal(got, want) {
+			t.Errorf("%q: got %q, want %q", value, got, want)
+		}
+	}
+}

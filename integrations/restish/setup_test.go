@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -159,4 +160,21 @@ func value(text []byte) map[string]json.RawMessage {
 		delete(all, "apis")
 	}
 	return all
+}
+
+// What was added is seen, and nothing where there is nothing.
+func TestProfiles(t *testing.T) {
+	tool := restish.Setup()
+	for _, text := range []string{"", `{"apis": {"x": {"base_url": "https://x.example"}}}`} {
+		if got, err := tool.Profiles([]byte(text)); err != nil || len(got) != 0 {
+			t.Errorf("%q: got %q, %v, want none", text, got, err)
+		}
+		added, err := tool.Add([]byte(text), entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tool.Profiles(added); err != nil || !slices.Equal(got, []string{entry.Profile}) {
+			t.Errorf("%q: got %q, %v, want the profile", added, got, err)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package terraform_test
 import (
 	"bytes"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"sfcred/integrations/setup"
@@ -126,4 +127,21 @@ func FuzzSetup(f *testing.F) {
 			t.Errorf("%q: became %q, and then %q, %v", before, got, back, err)
 		}
 	})
+}
+
+// What was added is seen, and nothing where there is nothing.
+func TestProfiles(t *testing.T) {
+	tool := terraform.Setup()
+	for _, text := range []string{"", "disable_checkpoint = true\n"} {
+		if got, err := tool.Profiles([]byte(text)); err != nil || len(got) != 0 {
+			t.Errorf("%q: got %q, %v, want none", text, got, err)
+		}
+		added, err := tool.Add([]byte(text), entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tool.Profiles(added); err != nil || !slices.Equal(got, []string{entry.Profile}) {
+			t.Errorf("%q: got %q, %v, want the profile", added, got, err)
+		}
+	}
 }
