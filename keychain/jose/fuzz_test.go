@@ -2,9 +2,11 @@ package jose_test
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"sfcred/keychain/jose"
@@ -108,6 +110,44 @@ func FuzzParsePublic(f *testing.F) {
 		}
 		if again, err := jose.ParsePublic(text); err != nil || !equalPublic(again, pub) {
 			t.Errorf("its JWK gives %v, %v, want the same key", again, err)
+		}
+	})
+}
+
+// What opens with a passphrase is a key as any other, the one that is said beside
+// it where something is; it is asked for once at most, and only where the file
+// says that it is encrypted.
+func FuzzEncrypted(f *testing.F) {
+	files, err := filepath.Glob("testdata/*encrypted*.p*")
+	more, err2 := filepath.Glob("testdata/*legacy*.p*")
+	if err != nil || err2 != nil || len(files) == 0 || len(more) == 0 {
+		f.Fatal(err, err2, files, more)
+	}
+	for _, name := range append(files, more...) {
+		f.Add(must(os.ReadFile(name)), passphrase)
+	}
+	f.Add(fixture(f, "ec256.legacy-aes128.pem"), "wrong")
+	f.Fuzz(func(t *testing.T, data []byte, phrase string) {
+		if strings.Contains(string(data), "OPENSSH") {
+			return // it may ask for a minute of work, as a person may have wanted
+		}
+		asked := 0
+		file, err := jose.Load(data, func() ([]byte, error) { asked++; return []byte(phrase), nil })
+		if (file == nil) == (err == nil) || asked > 1 {
+			t.Fatalf("got %v, %v, asked %d times", file, err, asked)
+		}
+		if _, plainErr := jose.Load(data, nil); (asked == 1) != errors.Is(plainErr, jose.ErrEncrypted) {
+			t.Fatalf("asked %d times; without anybody to ask: %v", asked, plainErr)
+		}
+		if err != nil {
+			return
+		}
+		again, err := jose.ParseText(file.Key.Text())
+		if err != nil || !equalPublic(again.Public(), file.Key.Public()) {
+			t.Fatalf("its text gives %v, %v", again, err)
+		}
+		if strings.HasPrefix(file.Format, "encrypted") != (asked == 1) {
+			t.Errorf("asked %d times for %s", asked, file.Format)
 		}
 	})
 }
