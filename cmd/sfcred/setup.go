@@ -88,6 +88,12 @@ func (p *program) connect(c *cli.Context, link, dir string) (*connection, error)
 			hints: []string{"sfcred login --help"},
 		}
 	}
+	if len(profile.Hosts) == 0 && !c.Bool("remove") {
+		return nil, &hintedError{
+			fmt.Errorf("profile %q names no host, so %s would get no token", profile.name, c.Command.Name),
+			[]string{"sfcred edit " + profile.name + " --host +HOST"},
+		}
+	}
 	s := &connection{program: p, profile: profile}
 	own, err := findLink("sfcred", "")
 	if err != nil {
