@@ -91,10 +91,25 @@ func (l *loginRun) finish(found *checked) {
 	if l.c.IsSet("expires") {
 		l.warnOverruled(&l.profile, l.profile.Expires)
 	}
-	if len(l.profile.Hosts) == 0 {
+	l.warnOfHosts()
+}
+
+// warnOfHosts warns where the token may go nowhere, or not to the API.
+func (l *loginRun) warnOfHosts() {
+	host := "HOST"
+	switch api, err := helper.ParseURL(l.profile.APIURL); {
+	case len(l.profile.Hosts) == 0:
 		l.warn("the profile names no host, so helpers and --url give no token")
-		l.say("hint", fmt.Sprintf("sfcred edit %s --host +HOST", l.name))
+	case err != nil: // there is no API
+		return
+	default:
+		if _, err := l.profile.CheckHost(l.profile.APIURL); err == nil {
+			return
+		}
+		l.warn("the API is on no host of the profile's, and gets no token")
+		host = api.Host
 	}
+	l.say("hint", fmt.Sprintf("sfcred edit %s --host +%s", l.name, host))
 }
 
 // learn remembers what the server said of the client.
