@@ -54,8 +54,9 @@ type killCase struct {
 // made, kills come only where it is made, where the config is put in place, and
 // where the old key is deleted: the rest is as it is with the keychain.
 const (
-	inFiles = `/keys/|mkdirat .*/keys$|renameat .* /home/.config/sfcred/config.toml|exit`
-	inPlace = `renameat .* /home/(.config/sfcred/config.toml|.local/share/sfcred/keys/.*)$|unlinkat .*/keys/|Item.Delete`
+	inFiles  = `/keys/|mkdirat .*/keys$|renameat .*/config.toml$|exit`
+	inPlace  = `renameat .*/keys/|renameat .*/config.toml$`
+	deletion = `unlinkat .*/keys/`
 )
 
 var killCases = []killCase{
@@ -90,15 +91,17 @@ var killCases = []killCase{
 
 	{name: "login, in files", before: "", after: "*test first key@file", only: inFiles,
 		args: []string{"login", "-p", "test", "--store", "file", "--client-id", "first", "--key", "key.pem", "URL"}},
-	{name: "login with another key, in files", before: "*test first key@file", after: "*test second other@file", only: inPlace,
+	{name: "login with another key, in files", before: "*test first key@file", after: "*test second other@file", only: inPlace + "|" + deletion,
 		args: []string{"login", "-p", "test", "--client-id", "second", "--key", "other.pem", "--replace"}},
 	{name: "login with the pending key, in files", before: "*test first key@file +other@file", after: "*test second other@file",
 		args: []string{"login", "-p", "test", "--client-id", "second"}},
-	{name: "keygen, in files", before: "*test first key@file +ec@file", after: "*test first key@file +new@file", only: inPlace,
+	{name: "keygen, in files", before: "*test first key@file +ec@file", after: "*test first key@file +new@file", only: inPlace + "|" + deletion,
 		args: []string{"keygen", "--alg", "ES256", "--replace"}},
-	{name: "edit the store, in files", before: "*test first key@keychain", after: "*test first key@file", done: exitUsage, only: inPlace,
+	{name: "edit the store, in files", before: "*test first key@keychain", after: "*test first key@file", done: exitUsage, only: inPlace + "|Item.Delete",
 		args: []string{"edit", "--store", "file"}},
-	{name: "edit the passphrase", before: "*test first key@file", after: "*test first key@file", only: inPlace,
+	{name: "edit the passphrase", before: "*test first key@file", after: "*test first key@file", only: inPlace + "|" + deletion,
+		args: []string{"edit", "--new-passphrase"}, dialogue: "? new passphrase\n> staple\n? the same again\n> staple\n"},
+	{name: "edit the passphrase of two", before: "*test first key@file +ec@file", after: "*test first key@file +ec@file", only: deletion,
 		args: []string{"edit", "--new-passphrase"}, dialogue: "? new passphrase\n> staple\n? the same again\n> staple\n"},
 	{name: "remove, in files", before: "*test first key@file +ec@file", after: "", done: exitNothing,
 		args: []string{"remove", "--yes", "test"}},
@@ -158,16 +161,17 @@ func (t *tally) String() string {
 // victim is a user whose commands are killed.
 type victim struct {
 	*user
-	server  *sfapitest.Server
-	secrets *keychaintest.Service
-	tally   *tally
-	foreign map[keychain.Ref]string // what another config has in the stores
-	left    map[keychain.Ref]bool   // orphans that were found
-	known   map[string]bool         // what kills have left, as remains words it
-	source  []byte                  // what source.pem holds
-	proved  map[string]string       // what state said of a config and what is stored
-	ids     []string                // of the keys that are seeded
-	sealed  map[string][]byte       // their files, by ID
+	server   *sfapitest.Server
+	secrets  *keychaintest.Service
+	tally    *tally
+	foreign  map[keychain.Ref]string // what another config has in the stores
+	killedAt []string                // the steps and calls so far
+	left     map[keychain.Ref]bool   // orphans that were found
+	known    map[string]bool         // what kills have left, as remains words it
+	source   []byte                  // what source.pem holds
+	proved   map[string]string       // what state said of a config and what is stored
+	ids      []string                // of the keys that are seeded
+	sealed   map[string][]byte       // their files, by ID
 }
 
 func newVictim(t *testing.T, sfcred string) *victim {
@@ -490,8 +494,24 @@ func (v *victim) everywhere(c killCase) {
 	if c.dialogue == "" {
 		v.atEachCall(c)
 	}
-	if v.tally.calls == 0 && keysIn(keychain.StoreKeychain, c.before) != keysIn(keychain.StoreKeychain, c.after) {
-		v.Error("it was killed at no call of the keychain")
+	v.wantKilledAt(c)
+}
+
+// wantKilledAt wants a command to have been killed where it does what the case
+// is about.
+func (v *victim) wantKilledAt(c killCase) {
+	v.Helper()
+	wanted := strings.Split(cmp.Or(c.only, "renameat .*/config.toml$"), "|")
+	if keysIn(keychain.StoreKeychain, c.before) != keysIn(keychain.StoreKeychain, c.after) {
+		wanted = append(wanted, "^org.freedesktop.Secret.")
+	}
+	if keysIn(keychain.StoreFile, c.before) != keysIn(keychain.StoreFile, c.after) {
+		wanted = append(wanted, "^(renameat|unlinkat) .*/keys/")
+	}
+	for _, pattern := range wanted {
+		if !slices.ContainsFunc(v.killedAt, regexp.MustCompile(pattern).MatchString) {
+			v.Errorf("it was not killed at %q, but at\n%s", pattern, strings.Join(v.killedAt, "\n"))
+		}
 	}
 }
 
@@ -502,16 +522,7 @@ func keysIn(store, state string) string {
 
 // atEachStep kills a command at each of its steps that the case is about.
 func (v *victim) atEachStep(c killCase, steps []string) {
-	only, wanted := regexp.MustCompile(c.only), []string{"renameat .* /home/.config/sfcred/config.toml"}
-	if c.only != "" || keysIn(keychain.StoreFile, c.before) != keysIn(keychain.StoreFile, c.after) {
-		wanted = append(wanted, "(renameat|unlinkat) .*/home/.local/share/sfcred/keys/")
-	}
-	for _, pattern := range wanted {
-		reached := func(step string) bool { return only.MatchString(step) && regexp.MustCompile(pattern).MatchString(step) }
-		if !slices.ContainsFunc(steps, reached) {
-			v.Errorf("no step is about %q; there are\n%s", pattern, strings.Join(steps, "\n"))
-		}
-	}
+	only := regexp.MustCompile(c.only)
 	for number, step := range steps {
 		if !only.MatchString(step) {
 			continue
@@ -521,6 +532,7 @@ func (v *victim) atEachStep(c killCase, steps []string) {
 			v.Fatalf("the steps were\n%s\nand now are\n%s", strings.Join(steps[:number+1], "\n"), strings.Join(got, "\n"))
 		}
 		v.tally.steps++
+		v.killedAt = append(v.killedAt, step)
 		if v.afterKill(c, number%2 == 0); v.Failed() {
 			v.Fatalf("that was %q, killed after %d steps, before %q", c.name, number, step)
 		}
@@ -558,6 +570,7 @@ func (v *victim) atEachCall(c killCase) {
 			v.Fatalf("%q at call %d of the keychain: got %v, want it killed", c.name, n, err)
 		}
 		v.tally.calls++
+		v.killedAt = append(v.killedAt, last.Load().(string))
 		if v.afterKill(c, n%2 == 0); v.Failed() {
 			v.Fatalf("that was %q, killed at call %d of the keychain, %s", c.name, n, last.Load())
 		}
@@ -733,15 +746,23 @@ var (
 	temporary   = regexp.MustCompile(`(/\.tmp-.*\.\w+?)\d+$`)
 )
 
-// givenAgain runs a case's command as it is.
-func (v *victim) givenAgain(c killCase) outcome {
+// givenAgain runs a case's command as it is. A person knows which key has the
+// new passphrase by now.
+func (v *victim) givenAgain(c killCase) (o outcome) {
 	v.Helper()
 	if c.dialogue == "" {
 		return v.do("sfcred", v.command(c)...)
 	}
-	o := v.do("person", append([]string{v.path("dialogue"), v.path("bin", "sfcred")}, v.command(c)...)...)
-	if o.code != 0 { // it has the new passphrase by now
-		o = v.with("SFCRED_PASSPHRASE_FILE="+v.path("new")).do("person", append([]string{v.path("dialogue"), v.path("bin", "sfcred")}, v.command(c)...)...)
+	for _, had := range []struct{ file, answers string }{
+		{v.path("old"), ""},
+		{v.path("new"), ""},
+		{"", "? of the key file\n> staple\n? of the pending key's file\n> horse\n"},
+	} {
+		dialogue := v.write("dialogue", []byte(had.answers+c.dialogue))
+		command := append([]string{dialogue, v.path("bin", "sfcred")}, v.command(c)...)
+		if o = v.with("SFCRED_PASSPHRASE_FILE="+had.file).do("person", command...); o.code == 0 {
+			break
+		}
 	}
 	return o
 }
@@ -813,7 +834,7 @@ func (v *victim) unused() (refs []keychain.Ref) {
 }
 
 // wantTold wants each key that is not used to be an orphan to the config, and
-// status to tell of it.
+// status and doctor to tell of it.
 func (v *victim) wantTold() {
 	v.Helper()
 	config, err := v.config().Load()
@@ -831,14 +852,16 @@ func (v *victim) wantTold() {
 	if len(orphans) == 0 {
 		return
 	}
-	args := []string{"status"}
-	if names := config.Names(); len(names) > 0 {
-		args = append(args, names[0])
-	}
-	o := v.with("SFCRED_PASSPHRASE_FILE=").do("sfcred", args...)
-	told := strings.Contains(o.stdout+o.stderr, "orphaned keys") && strings.Contains(o.stdout+o.stderr, "sfcred remove --orphans")
-	if !told {
-		v.Errorf("the config has orphans %v, and status (exit code %d) says:\n%s%s", orphans, o.code, o.stdout, o.stderr)
+	for _, command := range []string{"status", "doctor"} {
+		args := []string{command}
+		if names := config.Names(); len(names) > 0 {
+			args = append(args, names[0])
+		}
+		o := v.with("SFCRED_PASSPHRASE_FILE=").do("sfcred", args...)
+		told := strings.Contains(o.stdout+o.stderr, "orphaned keys") && strings.Contains(o.stdout+o.stderr, "sfcred remove --orphans")
+		if !told {
+			v.Errorf("the config has orphans %v, and %s (exit code %d) says:\n%s%s", orphans, command, o.code, o.stdout, o.stderr)
+		}
 	}
 }
 
