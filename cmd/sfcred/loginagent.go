@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"errors"
@@ -78,11 +79,13 @@ func (l *loginRun) agentFingerprint(ctx context.Context) (string, error) {
 			[]string{"ssh-add -l", "ssh-add -X"},
 		}
 	}
-	several := &usageError{text: fmt.Sprintf("the ssh-agent has %d keys that can be used; which one is meant?", len(keys))}
+	// Not in the hints: where zsh is typed to, "#" begins no comment.
+	var names, hints []string
 	for _, k := range keys {
-		several.hints = append(several.hints, strings.TrimSpace(l.again("--key", k.Fingerprint)+"   # "+k.Comment))
+		names = append(names, fmt.Sprintf("%s (%s)", k.Fingerprint, cmp.Or(k.Comment, "no comment")))
+		hints = append(hints, l.again("--key", k.Fingerprint))
 	}
-	return "", several
+	return "", &usageError{fmt.Sprintf("the ssh-agent has %d keys that can be used; which one is meant? %s", len(keys), strings.Join(names, ", ")), hints}
 }
 
 // namedFingerprint reads what --key says of an agent's key: its fingerprint, or

@@ -137,7 +137,9 @@ func mayMove(from, to string, newPassphrase bool) error {
 		return &usageError{text: "--new-passphrase is for a key in store file"}
 	case newPassphrase && from == keychain.StoreFile:
 		return nil
-	case !isEntry || from == keychain.StoreAgent:
+	case from == keychain.StoreAgent:
+		return &usageError{text: "a key in the ssh-agent cannot be moved: the agent gives none away"}
+	case !isEntry:
 		return &usageError{text: fmt.Sprintf("a key cannot be moved from %s to %q; what can be is keychain or file", from, to)}
 	case from == to:
 		return &usageError{text: fmt.Sprintf("the key is in store %s already", to)}
