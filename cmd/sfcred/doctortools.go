@@ -159,16 +159,22 @@ func (p *program) gitConnections(ctx context.Context) (connections, error) {
 	return connections{profiles: git.Profiles(settings), link: git.Uses(settings)}, err
 }
 
-func (p *program) goConnections(ctx context.Context) (connections, error) {
+// goConnections looks where "go env -w" writes.
+func (p *program) goConnections(context.Context) (connections, error) {
 	value := os.Getenv("GOAUTH") // wins
 	if value == "" {
-		if err := installed("go"); err != nil {
+		path, err := goauth.EnvPath(p.system())
+		if err != nil || path == "" {
 			return connections{}, err
 		}
-		var err error
-		if value, err = (goSetup{&connection{program: p}}).value(ctx); err != nil {
-			return connections{}, err
+		text, err := readConfiguration(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return connections{}, nil
 		}
+		if err != nil {
+			return connections{}, fmt.Errorf("read %q: %w", path, err)
+		}
+		value = goauth.Kept(text)
 	}
 	return connections{profiles: goauth.Profiles(value)}, nil
 }

@@ -3,6 +3,7 @@ package goauth
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -108,4 +109,43 @@ func line(words []string) (string, error) {
 		quoted[i] = w
 	}
 	return strings.Join(quoted, " "), nil
+}
+
+// EnvPath is the file in which "go env -w" keeps values (EnvFile in
+// cmd/go/internal/cfg); "" where GOENV says that there is none. To look into it
+// leaves nothing running, as the go command does, which counts its runs.
+func EnvPath(s setup.System) (string, error) {
+	switch path := s.Getenv("GOENV"); path {
+	case "off":
+		return "", nil
+	case "":
+	default:
+		return path, nil
+	}
+	const folder, name = "go", "env"
+	switch s.OS {
+	case "windows":
+		if dir := s.Getenv("APPDATA"); dir != "" {
+			return filepath.Join(dir, folder, name), nil
+		}
+		return "", setup.ErrNoHome
+	case "darwin", "ios":
+		return s.InHome("Library", "Application Support", folder, name)
+	}
+	if dir := s.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, folder, name), nil
+	}
+	return s.InHome(".config", folder, name)
+}
+
+// Kept is GOAUTH as such a file has it, or "": lines of NAME=VALUE, of which the
+// last counts (readEnvFile there).
+func Kept(text []byte) string {
+	kept := ""
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(strings.TrimRight(line, "\r\n"), "GOAUTH="); ok {
+			kept = value
+		}
+	}
+	return kept
 }

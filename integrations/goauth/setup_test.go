@@ -1,6 +1,7 @@
 package goauth_test
 
 import (
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -100,6 +101,31 @@ func TestProfiles(t *testing.T) {
 	} {
 		if got := goauth.Profiles(value); !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, want %q", value, got, want)
+		}
+	}
+}
+
+func TestEnvPath(t *testing.T) {
+	for want, env := range map[string]map[string]string{
+		"/home/x/.config/go/env": {},
+		"/xdg/go/env":            {"XDG_CONFIG_HOME": "/xdg"},
+		"/elsewhere":             {"GOENV": "/elsewhere", "XDG_CONFIG_HOME": "/xdg"},
+		"":                       {"GOENV": "off"},
+	} {
+		s := setup.System{Home: "/home/x", OS: "linux", Getenv: func(name string) string { return env[name] }}
+		if got, err := goauth.EnvPath(s); err != nil || filepath.ToSlash(got) != want {
+			t.Errorf("%v: got %q, %v, want %q", env, got, err, want)
+		}
+	}
+}
+
+func TestKept(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "GOPROXY=off\n": "", "#GOAUTH=x\n": "", "GOAUTH=\n": "",
+		"GOPROXY=off\nGOAUTH=a b; netrc\n": "a b; netrc", "GOAUTH=a\r\nGOAUTH=b\r\n": "b", " GOAUTH=a\n": "", "GOAUTH=a": "a",
+	} {
+		if got := goauth.Kept([]byte(text)); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
 }
