@@ -21,6 +21,8 @@ func parseExpiry(text string, now time.Time) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%q is neither a time (2026-12-31T12:00:00Z), a date, nor a duration such as 48h or 30d", text)
 	case !at.After(now):
 		return time.Time{}, fmt.Errorf("%q is in the past", text)
+	case at.UTC().Year() > 9999: // for which RFC 3339 has no form
+		return time.Time{}, fmt.Errorf("%q is beyond the year 9999", text)
 	}
 	return at.UTC().Truncate(time.Second), nil
 }
