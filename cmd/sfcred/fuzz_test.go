@@ -164,8 +164,8 @@ func FuzzLine(f *testing.F) {
 func valueAt(words []string, i int) bool { return i > 0 && strings.HasPrefix(words[i-1], "-") }
 
 // What is pasted is taken for whole once it is: a key that is read as one never
-// waits for more.
-func FuzzWholeKey(f *testing.F) {
+// waits for more than an empty line, and stays that key.
+func FuzzTypedKey(f *testing.F) {
 	for _, name := range []string{"testdata/encrypted.pem"} {
 		text := must(os.ReadFile(name))
 		f.Add(string(text))
@@ -181,8 +181,21 @@ func FuzzWholeKey(f *testing.F) {
 		if err != nil && !errors.Is(err, jose.ErrEncrypted) {
 			return
 		}
-		if !wholeKey(pasted) && !wholeKey(append(pasted, '\n')) {
-			t.Errorf("%q is a key, and is waited for", pasted)
+		k := &typedKey{home: t.TempDir()}
+		lines := append(strings.Split(string(pasted), "\n"), "")
+		for i, line := range lines {
+			done, _ := k.take(line, i < len(lines)-2)
+			if k.path != "" {
+				return // its name is that of a file here
+			}
+			if !done {
+				continue
+			}
+			if _, err := jose.Load(k.text, nil); err != nil && !errors.Is(err, jose.ErrEncrypted) {
+				t.Errorf("%q is a key, and %q was made of it: %v", pasted, k.text, err)
+			}
+			return
 		}
+		t.Errorf("%q is a key, and is waited for", pasted)
 	})
 }
