@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"sfcred/helper"
 )
 
 // The API versions that are answered. They are the same field for field
@@ -77,6 +79,9 @@ func Parse(info string) (Request, error) {
 // must be in it already. Zero leaves it out, and the client keeps the token
 // until the server says 401.
 func Reply(r Request, token string, expires time.Time) ([]byte, error) {
+	if err := helper.CheckToken(token); err != nil {
+		return nil, err
+	}
 	type status struct {
 		Expires *time.Time `json:"expirationTimestamp,omitempty"`
 		Token   string     `json:"token"`

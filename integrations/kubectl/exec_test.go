@@ -91,6 +91,11 @@ func TestReply(t *testing.T) {
 			t.Errorf("Reply: got %s, %v, want %s", got, err, test.want)
 		}
 	}
+	for _, token := range []string{"", "a b", "a\nb"} {
+		if got, err := kubectl.Reply(kubectl.Request{APIVersion: v1}, token, at); err == nil || got != nil {
+			t.Errorf("Reply to %q: got %s, %v, want an error", token, got, err)
+		}
+	}
 }
 
 // What is accepted names a known version and, where there is a cluster, a
