@@ -206,8 +206,8 @@ func (p *program) setupLines(c *cli.Context, lines func(setup.Entry) string) err
 type toolCall struct {
 	name    string
 	args    []string
-	without string // a variable that it is not to see
-	env     []string
+	without []string // variables that it is not to see
+	env     []string // and those that it is
 	dir     string
 }
 
@@ -219,14 +219,7 @@ func (p *program) ask(ctx context.Context, t toolCall) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, t.name, t.args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Dir = t.dir
-	if t.without != "" {
-		for _, pair := range os.Environ() {
-			if !strings.HasPrefix(pair, t.without+"=") {
-				cmd.Env = append(cmd.Env, pair)
-			}
-		}
-		cmd.Env = append(cmd.Env, t.env...)
-	}
+	cmd.Env = environ(t.without, t.env...)
 	cmd.WaitDelay = 500 * time.Millisecond // a wrapper's child may hold the pipes
 	p.trace(t.name + " " + strings.Join(t.args, " "))
 	err := cmd.Run()

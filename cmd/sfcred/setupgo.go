@@ -109,7 +109,7 @@ func (s goSetup) value(ctx context.Context) (string, error) {
 // goEnv runs the go command where no go.mod can have it fetch another go.
 func (s goSetup) goEnv(ctx context.Context, args []string) ([]byte, error) {
 	return s.ask(ctx, toolCall{
-		name: "go", args: args, without: "GOAUTH", env: []string{"GOTOOLCHAIN=local", "GOWORK=off"},
+		name: "go", args: args, without: []string{"GOAUTH"}, env: []string{"GOTOOLCHAIN=local", "GOWORK=off"},
 		dir: filepath.VolumeName(s.entry.Path) + string(filepath.Separator),
 	})
 }
