@@ -21,9 +21,6 @@ import sfcred
 from conftest import Demo, Machine
 from servers import OK, UNAUTHORIZED, Server, redirect
 
-# aiohttp 3.8 leaves connections of a closed session to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
-
 HAS_MIDDLEWARES = tuple(map(int, aiohttp.__version__.split(".")[:2])) >= (3, 12)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +18,6 @@ import pytest
 
 from conftest import Demo, Machine
 from servers import UNAUTHORIZED, Server
-
-# The client leaves its connections to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 NAMESPACES = json.dumps(
     {"apiVersion": "v1", "kind": "NamespaceList", "metadata": {}, "items": [{"metadata": {"name": "lab"}}]}
@@ -38,13 +35,10 @@ class Cluster:
         login += ["--key", demo.env["SFCRED_PRIVATE_KEY_FILE"]]
         login += ["--token-url", demo.env["SFCRED_TOKEN_URL"]]
         subprocess.run([self.sfcred, *login], check=True)
-        # By that name it is the plugin and nothing else; a script counts its runs.
-        link = machine.folder / "sfcred-kubectl"
-        link.symlink_to(self.sfcred)
+        user = self.setup()
         plugin = machine.bin / "sfcred-kubectl"
-        plugin.write_text(f'#!/bin/sh\necho run >>{machine.log}\nexec {shlex.quote(str(link))} "$@"\n')
+        plugin.write_text(f'#!/bin/sh\necho run >>{machine.log}\nexec {self.links}/sfcred-kubectl "$@"\n')
         plugin.chmod(0o755)
-        user = subprocess.run([self.sfcred, "setup", "kubectl"], check=True, capture_output=True)
         self.kubeconfig = machine.folder / "kubeconfig"
         self.kubeconfig.write_text(
             f"""apiVersion: v1
@@ -54,13 +48,24 @@ clusters:
 contexts:
 - {{name: lab, context: {{cluster: lab, user: sfcred-lab}}}}
 current-context: lab
-{user.stdout.decode()}"""
+{user}"""
         )
         server.answer = lambda request: (
             (200, {"Content-Type": "application/json"}, NAMESPACES)
             if str(request.token).startswith("Bearer ey")
             else UNAUTHORIZED
         )
+
+    def setup(self) -> str:
+        """The entry that sfcred prints where the link, by which it is the plugin, is
+        in PATH. Later a script is found before it that counts."""
+        self.links = self.machine.folder / "links"
+        self.links.mkdir()
+        for name in ("sfcred", "sfcred-kubectl"):
+            (self.links / name).symlink_to(self.sfcred)
+        env = {**os.environ, "PATH": f"{self.links}:{os.environ['PATH']}"}
+        command = [str(self.links / "sfcred"), "setup", "kubectl"]
+        return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
 
     def namespaces(self, *, times: int = 1) -> List[str]:
         client = kubernetes.config.new_client_from_config(str(self.kubeconfig))

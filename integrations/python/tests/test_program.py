@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -231,7 +232,7 @@ def test_what_it_leaves_behind_is_not_waited_for(bare: Machine) -> None:
         assert sfcred.token().value == SECRET
         assert alive(int((bare.folder / "pid").read_text()))
     finally:
-        subprocess.run(["kill", (bare.folder / "pid").read_text().strip()], check=True)
+        os.kill(int((bare.folder / "pid").read_text()), signal.SIGTERM)
 
 
 def test_ctrl_c_ends_it(bare: Machine) -> None:
@@ -247,7 +248,7 @@ def test_ctrl_c_ends_it(bare: Machine) -> None:
         while not (bare.folder / "pid").exists():
             assert child.poll() is None
             time.sleep(0.02)
-        child.send_signal(2)
+        child.send_signal(signal.SIGINT)
         _, stderr = child.communicate(timeout=30)
     finally:
         child.kill()
