@@ -209,13 +209,6 @@ func (u *user) fails(code int, words string, args ...string) {
 	}
 }
 
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
 // whole says whether a text matches a pattern from end to end.
 func whole(pattern, text string) bool {
 	return regexp.MustCompile(`^(?:` + pattern + `)$`).MatchString(text)

@@ -60,6 +60,13 @@ func check(t *testing.T, err error) {
 	}
 }
 
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 // updating says that what scripts expect is to be written anew.
 func updating() bool { return os.Getenv("SFCRED_UPDATE_SCRIPTS") != "" }
 
