@@ -33,7 +33,7 @@ func TestRealDamage(t *testing.T) {
 			v := newVictim(t, sfcred)
 			v.seed("*test third ec@" + store)
 			good := v.storedOf("test")
-			told := regexp.MustCompile(`^sfcred: error: profile "test": (` + words + `)\n(sfcred: hint: sfcred login --profile test --replace .*\n)?$`)
+			told := regexp.MustCompile(`^sfcred: error: profile "test": (` + words + `)\nsfcred: hint: (sfcred login --profile test --replace .*|export SFCRED_PASSPHRASE_FILE=FILE)\n$`)
 			damage := func(what string, text []byte) {
 				t.Helper()
 				v.store("test", text)
