@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import ssl
 import subprocess
 import sys
 import threading
@@ -61,9 +62,8 @@ def test_over_https(bare: Machine, programs: Path, tmp_path: Path) -> None:
     demo = Demo(programs, tmp_path, "--tls")
     try:
         bare.use(demo)
-        answer = httpx.get(
-            demo.api + "/account/", auth=sfcred.Auth(), verify=demo.env["SSL_CERT_FILE"]
-        )
+        context = ssl.create_default_context(cafile=demo.env["SSL_CERT_FILE"])
+        answer = httpx.get(demo.api + "/account/", auth=sfcred.Auth(), verify=context)
         assert answer.json()["name"] == "ada"
     finally:
         demo.close()

@@ -281,6 +281,21 @@ def test_the_loop_goes_on(bare: Machine) -> None:
     assert asyncio.run(main()) > 10
 
 
+def test_in_a_loop_without_await(bare: Machine) -> None:
+    """As in a cell of Jupyter, whose loop runs: also while a task waits for the
+    same token."""
+    answers(bare, 600, then="sleep 0.2")
+
+    async def main() -> None:
+        waiting = asyncio.ensure_future(sfcred.headers("http://127.0.0.1/"))
+        await asyncio.sleep(0)
+        assert sfcred.token().value == "t1"
+        assert await waiting == {"Authorization": "Bearer t1"}
+
+    asyncio.run(main())
+    assert len(bare.runs()) == 1
+
+
 def test_a_task_that_is_cancelled_takes_nothing_from_others(bare: Machine) -> None:
     answers(bare, 600, then="sleep 0.5")
 

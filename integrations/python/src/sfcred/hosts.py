@@ -18,6 +18,9 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 from .errors import HostNotAllowed
 
 
+_PORTS = {"https": 443, "http": 80}
+
+
 class Origin(NamedTuple):
     """What is connected to. Names are in lower case, addresses canonical."""
 
@@ -27,7 +30,8 @@ class Origin(NamedTuple):
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
 
 
 class _Entry(NamedTuple):
@@ -58,7 +62,8 @@ def check(entries: Sequence[str], url: str) -> Origin:
     for entry in _parse_entries(tuple(entries)):
         if _matches(entry, origin):
             return origin
-    raise HostNotAllowed(f"no token for {origin}: it is not among the profile's hosts")
+    listed = ", ".join(entries) or "there are none"
+    raise HostNotAllowed(f"no token for {origin}: it is not among the profile's hosts ({listed})")
 
 
 def parse(url: str) -> Origin:
@@ -90,7 +95,7 @@ def _origin(scheme: str, authority: str) -> Origin:
     host, port = _parse_authority(authority)
     if scheme != "https" and not _is_loopback(host):
         raise ValueError("not https")
-    return Origin(scheme, host, port or (443 if scheme == "https" else 80))
+    return Origin(scheme, host, port or _PORTS[scheme])
 
 
 @lru_cache(maxsize=64)

@@ -32,41 +32,37 @@ _TIMEOUT = 10.0
 _HEADERS = {"accept": "application/json"}
 
 
-def _misfit(client: Any, *, is_async: bool) -> Optional[str]:
-    """What of an official client is not as it is leaned on; None if all is."""
-    takes = inspect.signature(client).parameters
-    kept = client.__init__.__code__.co_names
-    sends = inspect.unwrap(client.get).__code__.co_names
-    as_expected = {
-        "it takes no api_base_url": "api_base_url" in takes,
-        "it needs a key": inspect.Parameter.empty
-        not in (takes[name].default for name in takes),
-        "it keeps no _client_id": "_client_id" in kept,
-        "it has no _http_client() that it sends by": hasattr(client, "_http_client")
-        and "_http_client" in sends,
-        "its _http_client() is of another kind": inspect.iscoroutinefunction(
-            getattr(client, "_http_client", None)
-        )
-        is is_async,
-        "it has no token": isinstance(getattr(client, "token", None), property),
-        "it has no close()": callable(getattr(client, "close", None)),
-    }
-    return next((problem for problem, holds in as_expected.items() if not holds), None)
-
-
 #: What the profile has, and a caller does not.
 _OURS = {"client_id", "secret", "key", "access_token", "token_url"}
+
+
+def _misfit(client: Any, is_async: bool) -> str:
+    """What of an official client is not as it is leaned on; "" if all is."""
+    takes = inspect.signature(client).parameters
+    sends = inspect.unwrap(client.get).__code__.co_names
+    is_coroutine = inspect.iscoroutinefunction(getattr(client, "_http_client", None))
+    if any(parameter.default is parameter.empty for parameter in takes.values()):
+        return "it needs a key"
+    if "api_base_url" not in takes:
+        return "it takes no api_base_url"
+    if "_client_id" not in client.__init__.__code__.co_names:
+        return "it keeps no _client_id"
+    if not hasattr(client, "_http_client") or "_http_client" not in sends:
+        return "it has no _http_client() that it sends by"
+    if is_coroutine is not is_async:
+        return "its _http_client() is of another kind"
+    if not isinstance(getattr(client, "token", None), property):
+        return "it has no token"
+    return "" if callable(getattr(client, "close", None)) else "it has no close()"
 
 
 def _check_upstream() -> None:
     for name, is_async in (("Client", False), ("AsyncClient", True)):
         client = getattr(sfapi_client, name, None)
-        problem = "it is not there"
-        if client is not None:
-            try:
-                problem = _misfit(client, is_async=is_async) or ""
-            except (AttributeError, TypeError, ValueError) as unlike:
-                problem = str(unlike)
+        try:
+            problem = "it is not there" if client is None else _misfit(client, is_async)
+        except (AttributeError, TypeError, ValueError) as unlike:
+            problem = f"it is made otherwise ({unlike})"
         if problem:
             raise ImportError(
                 f"sfcred.sfapi does not fit the sfapi_client that is installed: {name}: {problem};"

@@ -1,8 +1,8 @@
 """A stand-in for sfapi_client, for tests where the official one cannot be had.
 
-It has, in words of its own, what sfcred.sfapi leans on, as sfapi_client 0.3 to
-0.6 have it (https://github.com/NERSC/sfapi_client, src/sfapi_client/_async): how
-a client is made, that each call takes its httpx client from _http_client(),
+It has, in words of its own, what sfcred.sfapi leans on, as sfapi_client 0.6 has
+it (https://github.com/NERSC/sfapi_client, src/sfapi_client/_async): how a client
+is made, that each call takes its httpx client from _http_client(),
 retries and raises, and by what its methods tell whether there are credentials.
 The key's side is left out: a client with a key refuses to work.
 """
