@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -215,5 +216,30 @@ func TestTopLevel(t *testing.T) {
 	}
 	if !strings.HasPrefix(string(module), "module sfcred\n") || strings.Contains(string(module), "\nreplace ") {
 		t.Error("go.mod is of another module, or replaces a dependency")
+	}
+}
+
+// SECURITY.md names the test that holds each of its claims.
+func TestSecurityNamesTests(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, ".github/SECURITY.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && s.test() {
+				tests[f.Name.Name] = true
+			}
+		}
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+|[a-z_]+\\.txtar)`").FindAllStringSubmatch(string(text), -1)
+	for _, match := range named {
+		if _, err := os.Stat(filepath.Join("testdata", match[1])); err != nil && !tests[match[1]] {
+			t.Errorf("there is no %s", match[1])
+		}
+	}
+	if len(named) < 30 {
+		t.Errorf("only %d tests are named", len(named))
 	}
 }
