@@ -61,6 +61,8 @@ var secretCases = []secretCase{
 	{command: "exec -p pem --token-file named -- cat named", want: "token@file"},
 	{command: "exec -p pem --env TOKEN -- true", want: "token@environment token@file"},
 	{command: "exec -- true", env: "SFCRED_PRIVATE_KEY=", want: "token@file"},
+	{command: "curl -sS http://HOST/api/v1.2/account/", env: "SFCRED_PROFILE=pem", want: "token@pipe"},
+	{command: "curl -v http://evil.example/", env: "SFCRED_PROFILE=pem"},
 	{command: "helper kubectl -p pem", env: `KUBERNETES_EXEC_INFO={"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":false,"cluster":{"server":"http://HOST"}}}`, want: "token@stdout"},
 	{command: "helper git get -p pem", stdin: "capability[]=authtype\nprotocol=http\nhost=HOST\n\n", want: "token@stdout"},
 	{command: "helper git store -p pem", stdin: "protocol=http\nhost=HOST\ncredential=TOKEN\n\n"},
@@ -74,6 +76,20 @@ var secretCases = []secretCase{
 	{command: "setup kubectl -p pem"},
 	{command: "setup kubectl --write -p pem"},
 	{command: "setup kubectl --remove -p pem"},
+	{command: "setup git -p pem"},
+	{command: "setup go -p pem"},
+	{command: "setup cargo --write -p pem"},
+	{command: "setup cargo --remove -p pem"},
+	{command: "setup bazel -p pem"},
+	{command: "setup terraform -p pem"},
+	{command: "setup restish -p pem"},
+	{command: "setup curl -p pem"},
+	{command: "setup httpie -p pem"},
+	{command: "setup xh -p pem"},
+	{command: "setup wget -p pem"},
+	{command: "setup rclone -p pem"},
+	{command: "setup pnpm -p pem"},
+	{command: "setup pyfirecrest -p pem"},
 	{command: "import --dry-run PEM OTHER"},
 	{command: "import --json JWK"},
 	{command: "keygen -p made", want: "key@keychain"},
@@ -85,6 +101,10 @@ var secretCases = []secretCase{
 	{command: "list --refresh", want: "token@server"},
 	{command: "status chain"},
 	{command: "status filed"},
+	{command: "doctor pem", want: exchanged + " token@server"},
+	{command: "doctor --json chain", want: exchanged + " token@server"},
+	{command: "doctor pem", fault: true, want: "assertion@server"},
+	{command: "completion bash"},
 	{command: "use chain"},
 	{command: "remove --yes made"},
 	{command: "remove --yes filed"},
@@ -292,6 +312,8 @@ func (w *leakWorld) place(name, args, host string, sockets map[string]string) st
 		return "server"
 	case file[1] == "1" && strings.HasPrefix(path, "pipe:"):
 		return "stdout"
+	case file[1] != "2" && strings.HasPrefix(path, "pipe:"):
+		return "pipe" // that curl reads the header from
 	case whole(`/run/sfcred/\.tmp-[A-Z0-9]{26}`, short):
 		return "cache"
 	case whole(`/run/sfcred-exec/[A-Z0-9]{26}/\.tmp-[A-Z0-9]{26}|/keys/\.tmp-[A-Z0-9]{26}`, short):
