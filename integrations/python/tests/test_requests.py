@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, List
+from typing import Any, Callable, List
 
 import pytest
 import requests
@@ -312,7 +314,16 @@ def test_other_hooks_run(machine: Machine, server: Server) -> None:
 
 
 def test_a_session_can_be_pickled(machine: Machine, demo: Demo) -> None:
-    import pickle
-
     with pickle.loads(pickle.dumps(sfcred.session())) as session:
         assert session.get(demo.api + "/account/").status_code == 200
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a))])
+def test_a_response_can_be_copied(
+    machine: Machine, server: Server, duplicate: Callable[[Any], Any]
+) -> None:
+    """As multiprocessing and caches do. What it brings along does no harm."""
+    server.answers(OK, UNAUTHORIZED)
+    answer = duplicate(requests.get(server.url, auth=sfcred.Auth()))
+    assert answer.status_code == 200
+    assert requests.Session().send(answer.request).status_code == 401

@@ -8,7 +8,7 @@ itself whose answer it has.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable, Tuple
 
 from . import hosts
 from .source import Source
@@ -52,6 +52,11 @@ class _Again:
         self._spent = True
         return self._send_again(response, **kwargs)
 
+    def __reduce__(self) -> Tuple[Any, ...]:
+        # A response, and with it this hook, is copied and sent between processes:
+        # by multiprocessing, Dask, caches. There it has nothing left to do.
+        return _no_hook, ()
+
     def _send_again(self, response: requests.Response, **kwargs: Any) -> requests.Response:
         rejected = response.request.headers.get("Authorization", "").rpartition(" ")[2]
         try:
@@ -67,6 +72,14 @@ class _Again:
         if second.status_code == 401:
             self._source.give_up(fresh)
         return second
+
+
+def _no_hook() -> Callable[..., None]:
+    return _leave
+
+
+def _leave(response: requests.Response, **kwargs: Any) -> None:
+    """The hook that takes an answer as it is."""
 
 
 def _resend(response: requests.Response, header: str, **kwargs: Any) -> requests.Response:
