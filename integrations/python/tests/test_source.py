@@ -350,6 +350,21 @@ def test_another_flies_where_one_was_interrupted(bare: Machine) -> None:
         assert waiting.result().value == "t2"
 
 
+def test_a_signal_handler_may_ask_while_its_thread_does(bare: Machine) -> None:
+    """A child, since what fails here hangs."""
+    answers(bare, 600, then="sleep 0.5")
+
+    def main() -> List[str]:
+        seen: List[str] = []
+        signal.signal(signal.SIGUSR1, lambda *_: seen.append(sfcred.token().value))
+        threading.Timer(0.25, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        seen.append(sfcred.token().value)
+        return [*seen, sfcred.token().value]
+
+    assert in_child(main) == ["t2", "t2", "t2"]  # numbered when the second run had begun
+    assert len(bare.runs()) == 2
+
+
 def in_child(call: Callable[[], Any]) -> Any:
     """What a call returns in a forked child; it has ten seconds."""
     reader, writer = multiprocessing.Pipe(duplex=False)

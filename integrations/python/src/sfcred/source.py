@@ -65,8 +65,11 @@ class _Want(NamedTuple):
 class _Flight:
     """One run of sfcred, for the first who wanted it."""
 
-    def __init__(self, want: _Want) -> None:
+    def __init__(self, want: _Want, pilot: Optional[int]) -> None:
         self.want = want
+        #: The thread that flies it before it does anything else; None if that is
+        #: one of its own.
+        self.pilot = pilot
         self.landed: "Future[Token]" = Future()
         # From now on nobody can cancel it: a task that is cancelled while it
         # waits would otherwise take the token from all others.
@@ -89,7 +92,7 @@ class Source:
     def _reset(self) -> None:
         """Begins anew after a fork: the thread that flew is not in this process,
         and the lock may have been another thread's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # for a signal handler that asks
         self._flight: Optional[_Flight] = None
 
     def get(self, min_ttl: float) -> Token:
@@ -125,7 +128,7 @@ class Source:
 
     def _fetch(self, want: _Want) -> Token:
         while True:
-            found, mine = self._board(want)
+            found, mine = self._board(want, threading.get_ident())
             if isinstance(found, Token):
                 return found
             if mine:
@@ -136,7 +139,7 @@ class Source:
 
     async def _afetch(self, want: _Want) -> Token:
         while True:
-            found, mine = self._board(want)
+            found, mine = self._board(want, None)
             if isinstance(found, Token):
                 return found
             if mine:
@@ -146,15 +149,18 @@ class Source:
             if token is not None:
                 return token
 
-    def _board(self, want: _Want) -> Tuple[Union[Token, _Flight], bool]:
+    def _board(self, want: _Want, pilot: Optional[int]) -> Tuple[Union[Token, _Flight], bool]:
         """The token that is held, if it is what is wanted; else the flight to wait
-        for, and whether the caller is to fly it."""
+        for, and whether the caller is to fly it.
+
+        A signal handler, or a finalizer, may ask in the middle of its own thread's
+        flight. It would wait for ever, so it has a flight of its own."""
         with self._lock:
             if self._held is not None and want.met_by(self._held):
                 return self._held.token, False
-            if self._flight is not None:
+            if self._flight is not None and (pilot is None or self._flight.pilot != pilot):
                 return self._flight, False
-            self._flight = _Flight(want)
+            self._flight = _Flight(want, pilot)
             return self._flight, True
 
     def _fly_aside(self, flight: _Flight) -> None:
