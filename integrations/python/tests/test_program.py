@@ -262,11 +262,13 @@ def test_min_ttl_is_a_number_of_seconds() -> None:
         for call in calls:
             with pytest.raises(ValueError, match="min_ttl"):
                 call(min_ttl=wrong)
+            with pytest.raises(TypeError, match="min_ttl='60' is not a number of seconds"):
+                call(min_ttl="60")
 
 
 def test_an_import_loads_no_client() -> None:
     code = (
-        "import sys, sfcred; sfcred.Auth();"
+        "import sys, sfcred; from sfcred import *; sfcred.Auth();"
         "print([m for m in ('requests', 'httpx', 'aiohttp', 'asyncio', 'sfapi_client') if m in sys.modules])"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

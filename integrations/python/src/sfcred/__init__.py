@@ -31,8 +31,9 @@ from .version import __version__
 if TYPE_CHECKING:
     import requests
 
-    from . import sfapi
+    from . import sfapi as sfapi
 
+# Without sfapi: `from sfcred import *` would need the official client.
 __all__ = [
     "Auth",
     "ClientRefused",
@@ -49,7 +50,6 @@ __all__ = [
     "headers",
     "middleware",
     "session",
-    "sfapi",
     "token",
 ]
 

@@ -259,8 +259,12 @@ def _trio_event(landed: "Future[Token]") -> Any:
 
 def checked_ttl(min_ttl: float) -> float:
     """min_ttl, if it is a number of seconds."""
-    if not 0 <= min_ttl < float("inf"):
-        raise ValueError(f"min_ttl={min_ttl!r} is not a number of seconds")
+    wrong = f"min_ttl={min_ttl!r} is not a number of seconds"
+    try:
+        if not 0 <= min_ttl < float("inf"):
+            raise ValueError(wrong)
+    except TypeError:  # a text, of a caller without a type checker
+        raise TypeError(wrong) from None
     return min_ttl
 
 
