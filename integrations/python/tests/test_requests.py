@@ -233,6 +233,18 @@ def test_requests_itself_lets_netrc_replace_it(netrc: None, server: Server) -> N
     assert server.tokens()[0] == bearer() and str(server.tokens()[1]).startswith("Basic ")
 
 
+def test_http_proxy_gets_no_token(
+    monkeypatch: pytest.MonkeyPatch, machine: Machine, server: Server, other: Server
+) -> None:
+    """Plain http is for this very machine; through a proxy it would leave it."""
+    monkeypatch.setenv("http_proxy", other.url)
+    server.answers(redirect("/there"), OK)
+    with sfcred.session() as session:
+        assert session.get(server.url).status_code == 200
+    assert server.tokens() == [bearer(), bearer()]
+    assert other.tokens() == []
+
+
 @pytest.mark.parametrize("plain", [False, True])
 def test_a_redirect_elsewhere_takes_no_token_along(
     machine: Machine, server: Server, other: Server, plain: bool

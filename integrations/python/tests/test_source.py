@@ -494,3 +494,22 @@ atexit.register(lambda: print(len(sfcred.token().value) > 20))
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     child = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, timeout=20)
     assert (child.returncode, child.stdout, child.stderr) == (0, b"True\n", b"")
+
+
+def test_an_object_stays_with_the_environment_it_was_made_in(
+    monkeypatch: pytest.MonkeyPatch, machine: Machine
+) -> None:
+    """A notebook that sets SFCRED_PROFILE later has not changed what it has made."""
+    machine.script(
+        'echo "{\\"access_token\\":\\"of-$SFCRED_PROFILE\\",\\"expires_at\\":null,'
+        '\\"profile\\":\\"x\\",\\"hosts\\":[\\"127.0.0.1\\"]}"'
+    )
+    monkeypatch.setenv("SFCRED_PROFILE", "a")
+    a = sfcred.source.source_of(None)
+    monkeypatch.setenv("SFCRED_PROFILE", "b")
+    b = sfcred.source.source_of(None)
+    assert a.get(60).value == "of-a"
+    monkeypatch.delenv("SFCRED_PROFILE")
+    assert b.get(60).value == "of-b"
+    monkeypatch.setenv("SFCRED_PROFILE", "a")
+    assert sfcred.token().value == "of-a"

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import threading
 import time
-from typing import List, NamedTuple, NoReturn, Optional, Tuple
+from typing import List, Mapping, NamedTuple, NoReturn, Optional, Tuple
 
 from . import errors
 from .token import Token, from_answer
@@ -57,14 +57,23 @@ if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
     )
 
 
-def ask(profile: Optional[str], min_ttl: float, *, force: bool = False) -> Token:
-    """Runs `sfcred token --json` and returns its answer; raises an Error."""
+def ask(
+    profile: Optional[str],
+    min_ttl: float,
+    *,
+    force: bool = False,
+    settings: Mapping[str, Optional[str]] = {},
+) -> Token:
+    """Runs `sfcred token --json` and returns its answer; raises an Error.
+
+    The settings stand in the environment instead of ours; None is not set.
+    """
     command = [_find(), "token", "--json", f"--min-ttl={math.ceil(min_ttl)}s"]
     if profile is not None:
         command.append(f"--profile={profile}")
     if force:
         command.append("--force")
-    outcome = _run(command, _deadline())
+    outcome = _run(command, _deadline(), settings)
     token = from_answer(outcome.stdout) if outcome.code == 0 else None
     if token is None:
         _explain(outcome)
@@ -109,8 +118,10 @@ def _seconds(text: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-def _run(command: List[str], deadline: float) -> _Outcome:
-    process = _start(command)
+def _run(
+    command: List[str], deadline: float, settings: Mapping[str, Optional[str]]
+) -> _Outcome:
+    process = _start(command, settings)
     try:
         output = _read(process, deadline)
     finally:  # also by Ctrl-C: nobody waits for an answer any more
@@ -122,7 +133,15 @@ def _run(command: List[str], deadline: float) -> _Outcome:
     return _Outcome(process.returncode, output[0], output[1].decode("utf-8", "replace"))
 
 
-def _start(command: List[str]) -> "subprocess.Popen[bytes]":
+def _start(
+    command: List[str], settings: Mapping[str, Optional[str]]
+) -> "subprocess.Popen[bytes]":
+    environment = dict(os.environ)
+    for name, value in settings.items():
+        if value is None:
+            environment.pop(name, None)
+        else:
+            environment[name] = value
     try:
         with _starting:
             return subprocess.Popen(
@@ -131,6 +150,7 @@ def _start(command: List[str]) -> "subprocess.Popen[bytes]":
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 close_fds=True,
+                env=environment,
                 # No console window flashes up under a program without one.
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )

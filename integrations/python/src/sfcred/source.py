@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
-from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
 from . import errors, program
 from .token import Token
@@ -83,8 +83,11 @@ class _Abandoned(Exception):
 class Source:
     """The token of one profile; of the one that sfcred chooses, if that is None."""
 
-    def __init__(self, profile: Optional[str]) -> None:
+    def __init__(
+        self, profile: Optional[str], settings: Mapping[str, Optional[str]] = {}
+    ) -> None:
         self._profile = profile
+        self._settings = settings  # of the environment; None is not set
         self._held: Optional[_Held] = None
         self._hopeless: Tuple[str, float] = ("", 0.0)  # a token's value, and until when
         self._reset()
@@ -185,7 +188,9 @@ class Source:
     def _ask(self, want: _Want) -> Token:
         force = want.rejected is not None
         try:
-            return program.ask(self._profile, want.min_ttl, force=force)
+            return program.ask(
+                self._profile, want.min_ttl, force=force, settings=self._settings
+            )
         except _OUT_OF_REACH:
             held = self._held
             # As sfcred does where it still can: what is held is better than nothing.
@@ -268,18 +273,33 @@ def checked_ttl(min_ttl: float) -> float:
     return min_ttl
 
 
+#: What says in the environment which profile is meant, and what it is.
+_DECIDES = (
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "SFCRED_CONFIG",
+    "SFCRED_PROFILE",
+    "SFCRED_CLIENT_ID",
+    "SFCRED_PRIVATE_KEY_FILE",
+    "SFCRED_TOKEN_URL",
+    "SFCRED_API_URL",
+    "SFCRED_HOSTS",
+)
+
 _sources: Dict[Tuple[Optional[str], ...], Source] = {}
 
 
 def source_of(profile: Optional[str]) -> Source:
     """The source of a profile, one for the whole process.
 
-    What the environment says of the profile is part of its name: a notebook that
-    sets SFCRED_PROFILE is not to get the token of the one before.
+    What the environment says of the profile is part of its name, and is what its
+    sfcred is asked with, also later: a notebook that sets SFCRED_PROFILE is not to
+    get the token of the one before, nor an older object that of the one after.
     """
-    names = ("SFCRED_PROFILE", "SFCRED_CONFIG", "SFCRED_CLIENT_ID", "SFCRED_TOKEN_URL")
-    key = (profile, *map(os.environ.get, names))
-    return _sources.setdefault(key, Source(profile))
+    settings = tuple(map(os.environ.get, _DECIDES))
+    return _sources.setdefault(
+        (profile, *settings), Source(profile, dict(zip(_DECIDES, settings)))
+    )
 
 
 def _after_fork() -> None:
