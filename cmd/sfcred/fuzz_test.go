@@ -14,8 +14,8 @@ import (
 	"sfcred/keychain/jose"
 )
 
-// A duration is what Go means by it, or so many seconds; an expiry lies ahead, in
-// a form that can be kept, and reads the same again.
+// A duration is what Go means by it, with days before that, or so many seconds; an
+// expiry lies ahead, in a form that can be kept, and reads the same again.
 func FuzzTimes(f *testing.F) {
 	for _, text := range []string{"8s", "0", "90", "-1s", "1h30m", "2562047h48m", "99999999999", "30d", "2026-12-31", "2026-12-31T12:00:00Z", "9999-12-31T23:59:59-01:00", "٣", "1e3", "", " 1s"} {
 		f.Add(text)
@@ -23,7 +23,18 @@ func FuzzTimes(f *testing.F) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 500, time.UTC)
 	f.Fuzz(func(t *testing.T, text string) {
 		if d, err := parseDuration(text); err == nil {
-			want, err := time.ParseDuration(text)
+			days, rest, ok := strings.Cut(text, "d")
+			if !ok {
+				days, rest = "0", text
+			} else if rest == "" {
+				rest = "0"
+			}
+			want, err := time.ParseDuration(rest)
+			if n, numErr := strconv.ParseUint(days, 10, 31); numErr == nil {
+				want += time.Duration(n) * 24 * time.Hour
+			} else {
+				err = numErr
+			}
 			if n, numErr := strconv.ParseUint(text, 10, 31); numErr == nil {
 				want, err = time.Duration(n)*time.Second, nil
 			}
@@ -78,7 +89,7 @@ func FuzzMode(f *testing.F) {
 }
 
 // A word that is quoted for a shell is that word again, and one only, by the
-// rules of POSIX (XCU 2.2).
+// rules of POSIX (XCU 2.2), and has nothing in it that a terminal does not show.
 func FuzzShellWord(f *testing.F) {
 	for _, word := range []string{"", "plain", "a b", "it's", `"$HOME"`, "`id`", "a\nb", "-n", "~", "#", "\\", "''", "é", "$'x'"} {
 		f.Add(word)
@@ -86,16 +97,36 @@ func FuzzShellWord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, word string) {
 		quoted := shellWord(word)
 		got, ok := posixWord(quoted)
-		if !ok || got != word {
+		if !ok || got != word || oneLine(quoted) != quoted {
 			t.Errorf("%q became %q, which a shell reads as %q", word, quoted, got)
 		}
 	})
 }
 
 // posixWord reads what a shell takes for one word, of plain characters, single
-// quotes and backslashes.
+// quotes and backslashes, or between $' and ' with octal numbers for bytes.
 func posixWord(text string) (word string, ok bool) {
 	var b strings.Builder
+	if inner, dollar := strings.CutPrefix(text, "$'"); dollar {
+		inner, ok = strings.CutSuffix(inner, "'")
+		for i := 0; i < len(inner) && ok; i++ {
+			switch n, err := strconv.ParseUint(inner[min(i+1, len(inner)):min(i+4, len(inner))], 8, 8); {
+			case inner[i] == '\'':
+				return "", false
+			case inner[i] != '\\':
+				b.WriteByte(inner[i])
+			case err == nil && len(inner) >= i+4:
+				b.WriteByte(byte(n))
+				i += 3
+			case i+1 < len(inner) && (inner[i+1] == '\'' || inner[i+1] == '\\'):
+				b.WriteByte(inner[i+1])
+				i++
+			default:
+				return "", false
+			}
+		}
+		return b.String(), ok
+	}
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '\'':
