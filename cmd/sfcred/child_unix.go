@@ -28,6 +28,7 @@ type child struct {
 	pid     int
 	process *os.Process
 	signals chan os.Signal
+	early   int // so many of the signals came before there was a child
 }
 
 // heed takes down the signals that come for a child, also before it is there.
@@ -70,6 +71,7 @@ func (p *program) startChild(path string, argv, env []string, s streams, signals
 	if s.stderr != nil {
 		files[2] = s.stderr.Fd()
 	}
+	early := len(signals)
 	p.core.give()
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: env, Files: files})
 	p.core.take()
@@ -82,7 +84,7 @@ func (p *program) startChild(path string, argv, env []string, s streams, signals
 	}
 	// Only now, so that a SIGTSTP that our caller ignored is so for the child.
 	signal.Notify(signals, syscall.SIGTSTP)
-	return &child{pid, process, signals}, nil
+	return &child{pid, process, signals, early}, nil
 }
 
 // inherited has the children that are started from now on inherit a pipe, and
@@ -104,6 +106,9 @@ func inherited(pipe *os.File) (name string, ok bool) {
 func (c *child) attend() (code int, by os.Signal, err error) {
 	changes := make(chan change)
 	go c.watch(changes)
+	for range c.early { // a Ctrl-C among them has not reached the child by the terminal
+		_ = c.process.Signal(<-c.signals)
+	}
 	for {
 		select {
 		case s := <-c.signals:
