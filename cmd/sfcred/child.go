@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"sfcred/helper"
 )
 
 // Exit codes of a command that ends as its child does, where there is no child,
@@ -49,6 +52,22 @@ func (l *line) dashed() bool {
 
 // raw says whether all that stands behind the line's command is not ours to read.
 func (l *line) raw() bool { return l.command != nil && l.command.SkipFlagParsing }
+
+// tokenForChild gives the token that a child is to begin with, unless sfcred was
+// told to end meanwhile. Only a person who waits for an exchange is reminded.
+func (p *program) tokenForChild(ctx context.Context, profile *chosen, want helper.Want) (helper.Token, error) {
+	t, err := p.tokenOf(ctx, profile, want)
+	if err != nil {
+		return helper.Token{}, err
+	}
+	if p.caught != nil { // too late to stop the exchange, and in time not to start
+		return helper.Token{}, errInterrupted
+	}
+	if t.Obtained.After(p.began) {
+		p.remind(profile)
+	}
+	return t, nil
+}
 
 // checkDashed asks for a command behind "--"; its words may be empty.
 func (l *line) checkDashed() error {

@@ -71,15 +71,9 @@ func (p *program) curl(c *cli.Context) error {
 			return err
 		}
 	}
-	t, err := p.tokenOf(c.Context, profile, helper.Want{MinTTL: time.Minute})
+	t, err := p.tokenForChild(c.Context, profile, helper.Want{MinTTL: time.Minute})
 	if err != nil {
 		return err
-	}
-	if p.caught != nil { // too late to stop the exchange, and in time not to start
-		return errInterrupted
-	}
-	if t.Obtained.After(p.began) {
-		p.remind(profile)
 	}
 	text, err := curl.Header(t.Value)
 	if err != nil {

@@ -168,11 +168,8 @@ func (p *program) goConnections(context.Context) (connections, error) {
 			return connections{}, err
 		}
 		text, err := readConfiguration(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return connections{}, nil
-		}
 		if err != nil {
-			return connections{}, fmt.Errorf("read %q: %w", path, err)
+			return connections{}, err
 		}
 		value = goauth.Kept(text)
 	}
@@ -186,11 +183,8 @@ func (p *program) fileConnections(f setup.File) (connections, error) {
 		return connections{}, err
 	}
 	text, err := readConfiguration(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return connections{}, nil
-	}
-	if err != nil {
-		return connections{}, fmt.Errorf("read %q: %w", path, err)
+	if err != nil || text == nil {
+		return connections{}, err
 	}
 	profiles, err := f.Profiles(text)
 	if err != nil {
@@ -203,16 +197,22 @@ func (p *program) fileConnections(f setup.File) (connections, error) {
 	return connections{profiles: profiles, link: uses}, nil
 }
 
-// readConfiguration reads a file that its user writes.
+// readConfiguration reads a file that its user writes; nil if there is none.
 func readConfiguration(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
 	case err != nil:
-		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, errors.New("not a file")
+		err = errors.New("not a file")
 	case info.Size() > maxConfig:
-		return nil, fmt.Errorf("larger than %d bytes", maxConfig)
+		err = fmt.Errorf("larger than %d bytes", maxConfig)
+	default:
+		var text []byte
+		if text, err = os.ReadFile(path); err == nil {
+			return text, nil
+		}
 	}
-	return os.ReadFile(path)
+	return nil, fmt.Errorf("read %q: %w", path, err)
 }

@@ -108,15 +108,9 @@ func (p *program) exec(c *cli.Context) error {
 	if o.variable != "" {
 		want.MinTTL = 24 * time.Hour // half of its life, since it will not be renewed
 	}
-	t, err := p.tokenOf(c.Context, profile, want)
+	t, err := p.tokenForChild(c.Context, profile, want)
 	if err != nil {
 		return err
-	}
-	if p.caught != nil { // too late to stop the exchange, and in time not to start
-		return errInterrupted
-	}
-	if t.Obtained.After(p.began) {
-		p.remind(profile)
 	}
 	return p.execWith(c.Context, program, o, t)
 }

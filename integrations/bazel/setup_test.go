@@ -7,6 +7,7 @@ import (
 
 	"sfcred/integrations/bazel"
 	"sfcred/integrations/setup"
+	"sfcred/integrations/setup/setuptest"
 )
 
 var entry = setup.Entry{Profile: "lab", Hosts: []string{"cache.example.org", "*.build.example.org:8443"}, Helper: "sfcred-bazel"}
@@ -60,16 +61,7 @@ func TestAddAndRemove(t *testing.T) {
 		"build \\\n  --jobs=2\n":            "build \\\n  --jobs=2\n" + block + "\n",
 		"try-import %workspace%/user.rc\n#": "try-import %workspace%/user.rc\n#\n" + block,
 	} {
-		got, err := bazel.Setup().Add([]byte(text), entry)
-		if err != nil || string(got) != want {
-			t.Errorf("%q: got %q, %v, want %q", text, got, err, want)
-		}
-		if again, err := bazel.Setup().Add(got, entry); err != nil || !bytes.Equal(again, got) {
-			t.Errorf("%q, again: got %q, %v", text, again, err)
-		}
-		if back, err := bazel.Setup().Remove(got, entry); err != nil || string(back) != text {
-			t.Errorf("%q, removed: got %q, %v", text, back, err)
-		}
+		setuptest.Change(t, bazel.Setup(), entry, text, want)
 	}
 }
 
@@ -86,37 +78,9 @@ func FuzzSetup(f *testing.F) {
 	f.Add([]byte("build --jobs=2\n"))
 	f.Add([]byte("build \\"))
 	f.Add([]byte(block))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		before, err := bazel.Setup().Remove(text, entry)
-		if err != nil {
-			return
-		}
-		got, err := bazel.Setup().Add(before, entry)
-		if err != nil {
-			return
-		}
-		if !bytes.HasPrefix(got, before) {
-			t.Errorf("%q: became %q", before, got)
-		}
-		if back, err := bazel.Setup().Remove(got, entry); err != nil || !bytes.Equal(back, before) {
-			t.Errorf("%q: became %q, and then %q, %v", before, got, back, err)
-		}
-	})
+	setuptest.RoundTrip(f, bazel.Setup(), entry, bytes.HasPrefix)
 }
 
-// What was added is seen, and nothing where there is nothing.
 func TestProfiles(t *testing.T) {
-	tool := bazel.Setup()
-	for _, text := range []string{"", "build --jobs=2\n"} {
-		if got, err := tool.Profiles([]byte(text)); err != nil || len(got) != 0 {
-			t.Errorf("%q: got %q, %v, want none", text, got, err)
-		}
-		added, err := tool.Add([]byte(text), entry)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := tool.Profiles(added); err != nil || !slices.Equal(got, []string{entry.Profile}) {
-			t.Errorf("%q: got %q, %v, want the profile", added, got, err)
-		}
-	}
+	setuptest.Profiles(t, bazel.Setup(), entry, "", "build --jobs=2\n")
 }

@@ -3,12 +3,12 @@ package cargo_test
 import (
 	"bytes"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"sfcred/integrations/cargo"
 	"sfcred/integrations/setup"
+	"sfcred/integrations/setup/setuptest"
 )
 
 var (
@@ -68,17 +68,7 @@ func TestAddAndRemove(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		got, err := cargo.Setup().Add([]byte(tt.text), entry)
-		if err != nil || string(got) != tt.want {
-			t.Errorf("%s: got %q, %v, want %q", tt.name, got, err, tt.want)
-			continue
-		}
-		if again, err := cargo.Setup().Add(got, entry); err != nil || !bytes.Equal(again, got) {
-			t.Errorf("%s, again: got %q, %v", tt.name, again, err)
-		}
-		if back, err := cargo.Setup().Remove(got, entry); err != nil || string(back) != tt.text {
-			t.Errorf("%s, removed: got %q, %v", tt.name, back, err)
-		}
+		t.Run(tt.name, func(t *testing.T) { setuptest.Change(t, cargo.Setup(), entry, tt.text, tt.want) })
 	}
 }
 
@@ -179,34 +169,9 @@ func FuzzSetup(f *testing.F) {
 	f.Add([]byte("[registry]\n[a]\nb = 1"))
 	f.Add([]byte("a.b = '''x\ny'''\n[[c]]\n[[c]]\nd = {e = 1}\n"))
 	f.Add([]byte(begin + "[registry]\n" + list + end))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		before, err := cargo.Setup().Remove(text, entry)
-		if err != nil {
-			return
-		}
-		got, err := cargo.Setup().Add(before, entry)
-		if err != nil {
-			return
-		}
-		if back, err := cargo.Setup().Remove(got, entry); err != nil || !bytes.Equal(back, before) {
-			t.Errorf("%q: became %q, and then %q, %v", before, got, back, err)
-		}
-	})
+	setuptest.RoundTrip(f, cargo.Setup(), entry, nil)
 }
 
-// What was added is seen, and nothing where there is nothing.
 func TestProfiles(t *testing.T) {
-	tool := cargo.Setup()
-	for _, text := range []string{"", "[build]\njobs = 2\n"} {
-		if got, err := tool.Profiles([]byte(text)); err != nil || len(got) != 0 {
-			t.Errorf("%q: got %q, %v, want none", text, got, err)
-		}
-		added, err := tool.Add([]byte(text), entry)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := tool.Profiles(added); err != nil || !slices.Equal(got, []string{entry.Profile}) {
-			t.Errorf("%q: got %q, %v, want the profile", added, got, err)
-		}
-	}
+	setuptest.Profiles(t, cargo.Setup(), entry, "", "[build]\njobs = 2\n")
 }

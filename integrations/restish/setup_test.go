@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
 	"sfcred/integrations/restish"
 	"sfcred/integrations/setup"
+	"sfcred/integrations/setup/setuptest"
 )
 
 var entry = setup.Entry{Profile: "lab", URL: "https://api.example.org/v1", Program: "sfcred"}
@@ -58,17 +58,7 @@ func TestAddAndRemove(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		got, err := restish.Setup().Add([]byte(tt.text), entry)
-		if err != nil || string(got) != tt.want {
-			t.Errorf("%s: got %q, %v, want %q", tt.name, got, err, tt.want)
-			continue
-		}
-		if again, err := restish.Setup().Add(got, entry); err != nil || !bytes.Equal(again, got) {
-			t.Errorf("%s, again: got %q, %v", tt.name, again, err)
-		}
-		if back, err := restish.Setup().Remove(got, entry); err != nil || string(back) != tt.text {
-			t.Errorf("%s, removed: got %q, %v", tt.name, back, err)
-		}
+		t.Run(tt.name, func(t *testing.T) { setuptest.Change(t, restish.Setup(), entry, tt.text, tt.want) })
 	}
 }
 
@@ -162,19 +152,6 @@ func value(text []byte) map[string]json.RawMessage {
 	return all
 }
 
-// What was added is seen, and nothing where there is nothing.
 func TestProfiles(t *testing.T) {
-	tool := restish.Setup()
-	for _, text := range []string{"", `{"apis": {"x": {"base_url": "https://x.example"}}}`} {
-		if got, err := tool.Profiles([]byte(text)); err != nil || len(got) != 0 {
-			t.Errorf("%q: got %q, %v, want none", text, got, err)
-		}
-		added, err := tool.Add([]byte(text), entry)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := tool.Profiles(added); err != nil || !slices.Equal(got, []string{entry.Profile}) {
-			t.Errorf("%q: got %q, %v, want the profile", added, got, err)
-		}
-	}
+	setuptest.Profiles(t, restish.Setup(), entry, "", `{"apis": {"x": {"base_url": "https://x.example"}}}`)
 }

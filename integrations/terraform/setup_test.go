@@ -3,10 +3,10 @@ package terraform_test
 import (
 	"bytes"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"sfcred/integrations/setup"
+	"sfcred/integrations/setup/setuptest"
 	"sfcred/integrations/terraform"
 )
 
@@ -111,37 +111,9 @@ func FuzzSetup(f *testing.F) {
 	f.Add([]byte("host \"a\" {\n}\n"))
 	f.Add([]byte("/* x */ # y\n\"z\\\"\"\n"))
 	f.Add([]byte(block))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		before, err := terraform.Setup().Remove(text, entry)
-		if err != nil {
-			return
-		}
-		got, err := terraform.Setup().Add(before, entry)
-		if err != nil {
-			return
-		}
-		if !bytes.HasPrefix(got, before) {
-			t.Errorf("%q: became %q", before, got)
-		}
-		if back, err := terraform.Setup().Remove(got, entry); err != nil || !bytes.Equal(back, before) {
-			t.Errorf("%q: became %q, and then %q, %v", before, got, back, err)
-		}
-	})
+	setuptest.RoundTrip(f, terraform.Setup(), entry, bytes.HasPrefix)
 }
 
-// What was added is seen, and nothing where there is nothing.
 func TestProfiles(t *testing.T) {
-	tool := terraform.Setup()
-	for _, text := range []string{"", "disable_checkpoint = true\n"} {
-		if got, err := tool.Profiles([]byte(text)); err != nil || len(got) != 0 {
-			t.Errorf("%q: got %q, %v, want none", text, got, err)
-		}
-		added, err := tool.Add([]byte(text), entry)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := tool.Profiles(added); err != nil || !slices.Equal(got, []string{entry.Profile}) {
-			t.Errorf("%q: got %q, %v, want the profile", added, got, err)
-		}
-	}
+	setuptest.Profiles(t, terraform.Setup(), entry, "", "disable_checkpoint = true\n")
 }
