@@ -27,11 +27,22 @@ func (p *program) setupGit(c *cli.Context) error {
 	case c.Bool("remove"):
 		return s.remove(c.Context)
 	}
-	return s.print()
+	return s.show(c.Context)
 }
 
 // gitSetup is one setup of git.
 type gitSetup struct{ *connection }
+
+// show prints the commands, and warns of somebody's helper that they would take
+// away. Where git cannot be asked, they are printed all the same.
+func (s gitSetup) show(ctx context.Context) error {
+	if settings, err := s.settings(ctx); err == nil {
+		if _, err := git.Missing(settings, s.entry); err != nil {
+			s.warn(err.Error())
+		}
+	}
+	return s.print()
+}
 
 func (s gitSetup) print() error {
 	var b strings.Builder

@@ -114,7 +114,7 @@ func Missing(settings []Setting, e setup.Entry) ([][]string, error) {
 		there := valuesOf(settings, key(host))
 		for _, v := range there {
 			if v != "" && !ours(v) {
-				return nil, fmt.Errorf("git has another helper for %s: %q", host, v)
+				return nil, fmt.Errorf("git has another helper for %s: %q; the commands that are printed replace it", host, v)
 			}
 		}
 		if !slices.Equal(there, []string{"", value(e)}) {
