@@ -160,7 +160,7 @@ func TestAgentKeysPassesOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate := &ssh.Certificate{Key: signer.PublicKey(), CertType: ssh.UserCert}
+	certificate := &ssh.Certificate{Key: signer.PublicKey(), CertType: ssh.UserCert, ValidPrincipals: []string{"alice"}}
 	if err := certificate.SignCert(rand.Reader, signer); err != nil {
 		t.Fatal(err)
 	}
