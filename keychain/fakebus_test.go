@@ -4,6 +4,7 @@ package keychain
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -21,12 +22,13 @@ import (
 // to.
 type fakeBus map[string]reply
 
-// reply is an answer: an error or values, or none, and the end of the
-// connection, if that is wanted.
+// reply is an answer: an error or values, or none, or the first bytes of it, and
+// the end of the connection, if that is wanted.
 type reply struct {
 	fail   string
 	body   []any
 	silent bool
+	first  int // 0 for all
 	hangUp bool
 }
 
@@ -98,7 +100,14 @@ func (b fakeBus) serve(conn net.Conn) {
 		}
 		answer, ok := b[callKey(call)]
 		if ok && !answer.silent {
-			if err := answer.message(call.Serial()).EncodeTo(conn, binary.LittleEndian); err != nil {
+			var wire bytes.Buffer
+			if err := answer.message(call.Serial()).EncodeTo(&wire, binary.LittleEndian); err != nil {
+				return
+			}
+			if answer.first > 0 {
+				wire.Truncate(answer.first)
+			}
+			if _, err := wire.WriteTo(conn); err != nil {
 				return
 			}
 		}

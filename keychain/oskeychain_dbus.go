@@ -50,9 +50,7 @@ func (s *Stores) lookAtService(ctx context.Context, id string) error {
 		return err
 	}
 	late := keychainError(ErrTimeout, "the session bus at %s did not answer", address)
-	conn, err := bounded(ctx, late, func() (*dbus.Conn, error) {
-		return dbus.Connect(address, dbus.WithContext(ctx))
-	})
+	conn, err := bounded(ctx, late, func() (*dbus.Conn, error) { return connectBus(ctx, address) })
 	if err != nil {
 		return busError(ctx, address, late, err)
 	}
@@ -83,6 +81,61 @@ func (s *Stores) sessionBus() (string, error) {
 		}
 	}
 	return "", keychainError(ErrUnavailable, "there is no D-Bus session bus")
+}
+
+// connectBus connects to the bus at address, until ctx ends. godbus's own way to
+// read from a unix socket, which takes file descriptors too, panics in a
+// goroutine of its own when the connection is closed within a message's header
+// (v5.2.4, oobReader.Read hands on the -1 of recvmsg): a bus that stalls there
+// would end the process at our deadline. Its way to read from anything else
+// does not.
+func connectBus(ctx context.Context, address string) (*dbus.Conn, error) {
+	conn, err := dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Auth(nil); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if err := conn.Hello(); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+func dial(ctx context.Context, address string) (*dbus.Conn, error) {
+	socket := socketOf(address)
+	if socket == "" {
+		return dbus.Dial(address, dbus.WithContext(ctx))
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	return dbus.NewConn(conn, dbus.WithContext(ctx))
+}
+
+// socketOf returns the unix socket that an address is, or "": it may be another
+// transport, or a list.
+func socketOf(address string) string {
+	keys, ok := strings.CutPrefix(address, "unix:")
+	if !ok || strings.Contains(address, ";") {
+		return ""
+	}
+	for pair := range strings.SplitSeq(keys, ",") {
+		key, value, _ := strings.Cut(pair, "=")
+		value, err := dbus.UnescapeBusAddressValue(value)
+		switch {
+		case err != nil:
+		case key == "path":
+			return value
+		case key == "abstract":
+			return "@" + value
+		}
+	}
+	return ""
 }
 
 // busError turns an error of connecting to the bus at address into ours.

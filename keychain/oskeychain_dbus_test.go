@@ -66,6 +66,8 @@ func TestLookAtService(t *testing.T) {
 		{"hang-up at Hello", healthy().with("Hello", reply{silent: true, hangUp: true}), ErrUnavailable, "is dead"},
 		{"bus silent at Hello", healthy().without("Hello"), ErrTimeout, "did not answer"},
 		{"service silent", healthy().without("Get Collections"), ErrTimeout, silence},
+		{"stalled within a header", healthy().with("Get Collections", reply{body: []any{dbus.MakeVariant("")}, first: 20}), ErrTimeout, silence},
+		{"stalled within a body", healthy().with("Get Collections", reply{body: []any{dbus.MakeVariant([]dbus.ObjectPath{loginPath})}, first: 90}), ErrTimeout, silence},
 		{"service silent late", healthy().without(item), ErrTimeout, silence},
 		{"service never starts", healthy().with("NameHasOwner", values(false)).without("Get Collections"), ErrTimeout, "the keychain service did not start"},
 	}
