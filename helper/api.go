@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -39,6 +40,9 @@ func (s *Source) get(ctx context.Context, t Token, path string, into any) error 
 	if a.status != http.StatusOK {
 		return a.refusal(t)
 	}
+	// An API that repeats what it was sent would put the token into what is told
+	// of its answer: a user's name, a time that is none.
+	a.body = bytes.ReplaceAll(a.body, []byte(t.Value), []byte("(the token)"))
 	if json.Unmarshal(a.body, into) != nil {
 		return a.problem("is not the JSON that was asked for")
 	}
