@@ -43,34 +43,60 @@ func digest(parts ...string) string {
 
 // encode writes a cache file:
 //
-//	obtained SP expires SP digest LF
+//	obtained SP expires SP booted SP digest LF
 //	token LF
 //
 // Times are Unix nanoseconds, since whole seconds could not tell which of two
 // commands came first. The digest is over all of it: a token with one wrong bit
 // looks like any other. It is not JSON because reading that takes longer than
 // all else that a warm answer does.
-func (t Token) encode() []byte {
-	obtained := strconv.FormatInt(t.Obtained.UnixNano(), 10)
-	expires := strconv.FormatInt(t.Expires.UnixNano(), 10)
-	return []byte(obtained + " " + expires + " " + digest(obtained, expires, t.Value) + "\n" + t.Value + "\n")
+func (t Token) encode(booted time.Time) []byte {
+	var times [3]string
+	for i, at := range []time.Time{t.Obtained, t.Expires, booted} {
+		times[i] = strconv.FormatInt(at.UnixNano(), 10)
+	}
+	sum := digest(times[0], times[1], times[2], t.Value)
+	return []byte(strings.Join(times[:], " ") + " " + sum + "\n" + t.Value + "\n")
 }
 
 // decodeToken reads a cache file. What is damaged is no token.
-func decodeToken(b []byte) (Token, bool) {
+func decodeToken(b []byte) (t Token, booted time.Time, ok bool) {
 	head, value, _ := strings.Cut(string(b), "\n")
-	obtained, rest, _ := strings.Cut(head, " ")
-	expires, sum, _ := strings.Cut(rest, " ")
+	fields := strings.Split(head, " ")
 	value, whole := strings.CutSuffix(value, "\n")
-	if !whole || !sendable(value) || sum != digest(obtained, expires, value) {
-		return Token{}, false
+	if len(fields) != 4 || !whole || !sendable(value) || fields[3] != digest(fields[0], fields[1], fields[2], value) {
+		return Token{}, time.Time{}, false
 	}
-	from, err := strconv.ParseInt(obtained, 10, 64)
-	until, err2 := strconv.ParseInt(expires, 10, 64)
-	if err != nil || err2 != nil || from <= 0 || until <= from {
-		return Token{}, false
+	var times [3]int64
+	for i := range times {
+		var err error
+		if times[i], err = strconv.ParseInt(fields[i], 10, 64); err != nil {
+			return Token{}, time.Time{}, false
+		}
 	}
-	return Token{Value: value, Obtained: time.Unix(0, from), Expires: time.Unix(0, until)}, true
+	if times[0] <= 0 || times[1] <= times[0] {
+		return Token{}, time.Time{}, false
+	}
+	return Token{Value: value, Obtained: time.Unix(0, times[0]), Expires: time.Unix(0, times[1])}, time.Unix(0, times[2]), true
+}
+
+// steered is how far the clock may seem to have been set in a token's life
+// without anybody having set it: clocks are steered, and a crystal is wrong by
+// up to a part in ten thousand, which is 9 s in a day.
+const steered = 10 * time.Second
+
+// booted is when the machine was started, by the clock as it is set now: where
+// it gives another time than before, the clock has been set, or the machine
+// started again. It is the same time always where that cannot be known.
+func (s *Source) booted() time.Time {
+	up, ok := uptime()
+	if s.up != nil {
+		up, ok = s.up(), true
+	}
+	if !ok {
+		return time.Unix(0, 0)
+	}
+	return s.clock().Round(0).Add(-up)
 }
 
 // refusal is a remembered refusal, good for the key it was spoken for.
@@ -78,14 +104,16 @@ type refusal struct {
 	Fingerprint string        `json:"fingerprint"`
 	Began       int64         `json:"began_at"` // the exchange
 	At          int64         `json:"refused_at"`
+	Booted      int64         `json:"booted_at"` // as in a token's file
 	Error       *RefusedError `json:"error"`
 }
 
 // entry is the place of one token in the cache directory. The zero entry keeps
 // nothing.
 type entry struct {
-	dir *disk.Dir
-	key string
+	dir    *disk.Dir
+	key    string
+	booted func() time.Time // as Source has it
 }
 
 // openEntry opens the profile's place in the cache.
@@ -97,7 +125,7 @@ func (s *Source) openEntry() (entry, error) {
 	if err != nil {
 		return entry{}, fmt.Errorf("token cache: %w", err)
 	}
-	return entry{dir, s.Profile.cacheKey()}, nil
+	return entry{dir, s.Profile.cacheKey(), s.booted}, nil
 }
 
 func (e entry) close() {
@@ -106,7 +134,10 @@ func (e entry) close() {
 	}
 }
 
-// token gives the cached token. A damaged or foreign file is none.
+// token gives the cached token. A damaged or foreign file is none, and so is one
+// of before the clock was set: by the time it has now, nobody can tell when the
+// token ends. An hour after a clock was set back by an hour, one that ended then
+// would look new again.
 func (e entry) token() (Token, bool) {
 	if e.dir == nil {
 		return Token{}, false
@@ -115,8 +146,15 @@ func (e entry) token() (Token, bool) {
 	if err != nil {
 		return Token{}, false
 	}
-	return decodeToken(b)
+	t, booted, ok := decodeToken(b)
+	if !ok || e.set(booted) {
+		return Token{}, false
+	}
+	return t, true
 }
+
+// set says whether the clock has been set since booted was taken.
+func (e entry) set(booted time.Time) bool { return e.booted().Sub(booted).Abs() > steered }
 
 // keep stores a token and forgets a refusal. A token without an expiry is not
 // kept: nobody could tell when to stop using it.
@@ -128,7 +166,7 @@ func (e entry) keep(t Token) error {
 	if t.Expires.IsZero() {
 		return nil
 	}
-	return e.dir.WriteFile(e.key+".token", t.encode())
+	return e.dir.WriteFile(e.key+".token", t.encode(e.booted()))
 }
 
 // forget removes all that is kept.
@@ -175,7 +213,7 @@ func (e entry) refused(fingerprint string, now time.Time) (*RefusedError, time.T
 	if json.Unmarshal(b, &r) != nil || r.Error == nil || r.Fingerprint != fingerprint {
 		return nil, time.Time{}
 	}
-	if age := now.Sub(time.Unix(0, r.At)); age < 0 || age >= refusalLife {
+	if age := now.Sub(time.Unix(0, r.At)); age < 0 || age >= refusalLife || e.set(time.Unix(0, r.Booted)) {
 		return nil, time.Time{}
 	}
 	return r.Error, time.Unix(0, r.Began)
@@ -186,7 +224,8 @@ func (e entry) refuse(fingerprint string, began, now time.Time, err *RefusedErro
 	if e.dir == nil {
 		return
 	}
-	if b, jsonErr := json.Marshal(refusal{fingerprint, began.UnixNano(), now.UnixNano(), err}); jsonErr == nil {
+	r := refusal{fingerprint, began.UnixNano(), now.UnixNano(), e.booted().UnixNano(), err}
+	if b, jsonErr := json.Marshal(r); jsonErr == nil {
 		_ = e.dir.WriteFile(e.key+".refused", b)
 	}
 }

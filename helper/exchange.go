@@ -174,10 +174,14 @@ func (s *Source) post(ctx context.Context, do doer, assertion string) (Token, er
 		return Token{}, fmt.Errorf("token URL: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	began := s.clock()
+	began, booted := s.clock(), s.booted()
 	a, err := s.roundTrip(do, req)
 	if err != nil {
 		return Token{}, err
+	}
+	// The token's times are by the clock as it is now, if it was set meanwhile.
+	if set := s.booted().Sub(booted); set.Abs() > steered {
+		began = began.Round(0).Add(set)
 	}
 	// A server that repeats what it was sent would put a credential, good for
 	// minutes, into an error and the file of the remembered refusal.

@@ -6,8 +6,16 @@ import (
 	"time"
 )
 
-// SetClock makes the source see another time than everybody else.
-func (s *Source) SetClock(now func() time.Time) { s.now = now }
+// SetClock makes the source see another time than everybody else, as if that
+// had come by waiting.
+func (s *Source) SetClock(now func() time.Time) {
+	booted := (&Source{}).booted()
+	s.SetClocks(now, func() time.Duration { return now().Round(0).Sub(booted) })
+}
+
+// SetClocks makes the source see another time, and another time since the
+// machine was started: where one goes without the other the clock was set.
+func (s *Source) SetClocks(now func() time.Time, up func() time.Duration) { s.now, s.up = now, up }
 
 // SetDo replaces the network.
 func (s *Source) SetDo(do func(*http.Request) (*http.Response, error)) { s.do = do }
@@ -22,6 +30,7 @@ func ReadToken(status int, header http.Header, body []byte, began time.Time) (To
 var (
 	DecodeToken = decodeToken
 	Encode      = Token.encode
+	Uptime      = uptime
 	Lasts       = Token.lasts
 	RetryAfter  = retryAfter
 	ParseExpiry = parseExpiresAt
@@ -40,7 +49,8 @@ func (c *Config) Text() ([]byte, error) { return encodeTOML(c) }
 // as the file of its refusal.
 func Remembered(t testing.TB, dir string, text []byte, fingerprint string, now time.Time) (*RefusedError, time.Time) {
 	t.Helper()
-	s := Source{CacheDir: dir, Profile: Profile{ClientID: "x"}}
+	s := Source{CacheDir: dir, Profile: Profile{ClientID: "x"}, now: func() time.Time { return now }}
+	s.up = func() time.Duration { return now.Sub(time.Unix(0, 0)) } // as a file means that does not say
 	e, err := s.openEntry()
 	if err == nil {
 		defer e.close()

@@ -47,8 +47,9 @@ type Source struct {
 	// Trace tells what is being done, without secrets; nil: nobody.
 	Trace func(string)
 
-	now func() time.Time // for tests; nil: time.Now
-	do  doer             // for tests; nil: the network
+	now func() time.Time     // for tests; nil: time.Now
+	up  func() time.Duration // for tests; nil: uptime
+	do  doer                 // for tests; nil: the network
 
 	from atomic.Value // a netip.Prefix, see From
 	key  string       // see Key

@@ -1,0 +1,11 @@
+package helper
+
+import (
+	"time"
+
+	"golang.org/x/sys/windows"
+)
+
+// uptime is how long the machine has been up, the time that it slept included,
+// by a clock that nobody sets (GetTickCount64).
+func uptime() (time.Duration, bool) { return windows.DurationSinceBoot(), true }
