@@ -60,7 +60,7 @@ func (d *Dir) removeLeft() {
 }
 
 // isLeft says whether a file is the user's own, as writers make it, and of an
-// age.
+// age. One from the future is as old as it is ahead: the clock was set back.
 func isLeft(info fs.FileInfo, age time.Duration) bool {
-	return info.Mode().IsRegular() && judge(info, false, 0o077) == "" && time.Since(info.ModTime()) >= age
+	return info.Mode().IsRegular() && judge(info, false, 0o077) == "" && time.Since(info.ModTime()).Abs() >= age
 }

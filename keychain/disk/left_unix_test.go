@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,17 +31,20 @@ func TestWritersRemoveLeft(t *testing.T) {
 	}
 	plant(2*time.Hour, ".tmp-config1", ".tmp-other2", "a.token", "b.lock")
 	plant(time.Minute, ".tmp-config3", ".tmp-ABC")
+	// The clock was set back since: by a little, and by a lot.
+	plant(-time.Minute, ".tmp-config5", ".tmp-DEF")
+	plant(-2*time.Hour, ".tmp-config6", ".tmp-other7")
 	if err := disk.WriteFile(filepath.Join(path, "config"), nil); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{".tmp-ABC", ".tmp-config3", ".tmp-other2", "a.token", "b.lock", "config"}
+	want := []string{".tmp-ABC", ".tmp-DEF", ".tmp-config3", ".tmp-config5", ".tmp-other2", ".tmp-other7", "a.token", "b.lock", "config"}
 	if got := names(t, path); !slices.Equal(got, want) {
 		t.Errorf("WriteFile: got files %q, want %q", got, want)
 	}
 	if err := dir.WriteFile("config", nil); err != nil {
 		t.Fatal(err)
 	}
-	want = slices.DeleteFunc(want, func(name string) bool { return name == ".tmp-other2" })
+	want = slices.DeleteFunc(want, func(name string) bool { return strings.HasPrefix(name, ".tmp-other") })
 	if got := names(t, path); !slices.Equal(got, want) {
 		t.Errorf("Dir.WriteFile: got files %q, want %q", got, want)
 	}
@@ -72,6 +76,10 @@ func TestRemoveLeft(t *testing.T) {
 		} else if !errors.Is(err, fs.ErrExist) {
 			t.Fatal(err)
 		}
+	}
+	// Before the clock was set back.
+	if err := os.Chtimes(filepath.Join(dir, ".tmp-config.toml4"), time.Time{}, time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
 	}
 	if err := disk.RemoveLeft(path); err != nil {
 		t.Error(err)
