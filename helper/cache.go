@@ -89,7 +89,7 @@ const steered = 10 * time.Second
 // it gives another time than before, the clock has been set, or the machine
 // started again. It is the same time always where that cannot be known.
 func (s *Source) booted() time.Time {
-	up, ok := uptime()
+	up, ok := Uptime()
 	if s.up != nil {
 		up, ok = s.up(), true
 	}

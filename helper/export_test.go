@@ -30,7 +30,6 @@ func ReadToken(status int, header http.Header, body []byte, began time.Time) (To
 var (
 	DecodeToken = decodeToken
 	Encode      = Token.encode
-	Uptime      = uptime
 	Lasts       = Token.lasts
 	RetryAfter  = retryAfter
 	ParseExpiry = parseExpiresAt

@@ -48,7 +48,7 @@ type Source struct {
 	Trace func(string)
 
 	now func() time.Time     // for tests; nil: time.Now
-	up  func() time.Duration // for tests; nil: uptime
+	up  func() time.Duration // for tests; nil: Uptime
 	do  doer                 // for tests; nil: the network
 
 	from atomic.Value // a netip.Prefix, see From

@@ -4,5 +4,5 @@ package helper
 
 import "time"
 
-// uptime is not known here.
-func uptime() (time.Duration, bool) { return 0, false }
+// Uptime is not known here.
+func Uptime() (time.Duration, bool) { return 0, false }

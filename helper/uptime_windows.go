@@ -6,6 +6,6 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// uptime is how long the machine has been up, the time that it slept included,
+// Uptime is how long the machine has been up, the time that it slept included,
 // by a clock that nobody sets (GetTickCount64).
-func uptime() (time.Duration, bool) { return windows.DurationSinceBoot(), true }
+func Uptime() (time.Duration, bool) { return windows.DurationSinceBoot(), true }

@@ -59,6 +59,8 @@ type keeping struct {
 	began time.Time
 
 	mu     sync.Mutex
+	set    time.Duration   // how far the clock was set ahead
+	slept  time.Duration   // which timers do not see
 	refuse error           // what the server answers instead
 	tries  []time.Duration // since it began
 	warned []string
@@ -71,16 +73,17 @@ func keep(t *testing.T, life time.Duration, f func(k *keeping)) {
 		k := &keeping{shelf: &shelf{}, life: life, began: time.Now()}
 		file := &tokenFile{path: "file", dir: k.shelf, closer: func() error { return nil }}
 		k.keeper = &keeper{pace: usualPace(), file: file, renew: k.answer}
-		k.keeper.warn = func(err error, _ time.Time) {
+		k.keeper.warn = func(err error, _ time.Time, _ bool) {
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			k.warned = append(k.warned, err.Error())
 		}
+		k.keeper.now = k.clock
 		first := k.mint(0)
 		if err := file.put(first.Value); err != nil {
 			t.Fatal(err)
 		}
-		k.take(first, time.Now())
+		k.take(first, k.clock())
 		ctx, cancel := context.WithCancel(t.Context())
 		go k.run(ctx)
 		f(k)
@@ -90,7 +93,7 @@ func keep(t *testing.T, life time.Duration, f func(k *keeping)) {
 }
 
 func (k *keeping) mint(n int) helper.Token {
-	t := helper.Token{Value: "token" + strconv.Itoa(n), Obtained: time.Now()}
+	t := helper.Token{Value: "token" + strconv.Itoa(n), Obtained: k.now().clock}
 	if k.life != 0 {
 		t.Expires = t.Obtained.Add(k.life)
 	}
@@ -99,9 +102,10 @@ func (k *keeping) mint(n int) helper.Token {
 
 func (k *keeping) answer(context.Context, helper.Token) (helper.Token, error) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.tries = append(k.tries, time.Since(k.began))
-	return k.mint(len(k.tries)), k.refuse
+	n, refuse := len(k.tries), k.refuse
+	k.mu.Unlock()
+	return k.mint(n), refuse
 }
 
 // refusing has the server answer with an error, or again with tokens.
