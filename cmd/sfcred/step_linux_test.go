@@ -7,11 +7,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,9 +24,10 @@ import (
 )
 
 // How a command is stopped at each of its steps: Linux has its system calls wait
-// at their entry until the test, told of each, lets it go on or kills the
-// command. See seccomp_unotify(2). That a command has several threads makes no
-// difference to the order, as it would to strace, which counts by thread.
+// at their entry until the test, told of each, lets it go on, answers it in the
+// kernel's place, or kills the command. See seccomp_unotify(2). That a command has
+// several threads makes no difference to the order, as it would to strace, which
+// counts by thread.
 
 // changing are the system calls by which Go's packages os and syscall change
 // what is on a disk. The letters tell of the arguments: "@" are a directory and
@@ -55,6 +59,8 @@ var changing = map[int32]struct{ name, args string }{
 	unix.SYS_EXIT_GROUP: {"exit", ""},
 
 	unix.SYS_COPY_FILE_RANGE: {"copy_file_range", "__f"},
+
+	unix.SYS_CLOSE: {"close", "f"},
 }
 
 // notice and answer are seccomp_notif and seccomp_notif_resp of linux/seccomp.h.
@@ -77,11 +83,18 @@ type answer struct {
 
 const goOn = 1 // SECCOMP_USER_NOTIF_FLAG_CONTINUE
 
+// fate is what becomes of a call that has stopped. The zero fate lets it go on.
+type fate struct {
+	kill  bool
+	fails unix.Errno // the call is not made, and fails so
+	wrote int        // the call is not made: so many bytes were written in its place
+}
+
 // needsSteps asks for a Linux that stops a command at its system calls: 5.9, and
 // in a container one that may filter calls.
 func needsSteps(t *testing.T) {
 	t.Helper()
-	next := stopping(func() error { return nil }, func(notice) bool { return false })
+	next := stopping(killing, func() error { return nil }, func(notice) fate { return fate{} })
 	if err := cmp.Or(next(), next()); err != nil {
 		missing(t, fmt.Sprintf("a Linux that stops a program at its system calls (%v)", err))
 	}
@@ -94,6 +107,12 @@ func needsSteps(t *testing.T) {
 // the command.
 func (u *user) step(at func(step string) (kill bool), dialogue string, args ...string) (o outcome, killed bool) {
 	u.Helper()
+	return u.steps(killing, func(step string, _ notice) fate { return fate{kill: at(step)} }, dialogue, "", args...)
+}
+
+// steps is step with calls that stop, any fate, and a standard input.
+func (u *user) steps(calls []int32, at func(step string, n notice) fate, dialogue, stdin string, args ...string) (o outcome, killed bool) {
+	u.Helper()
 	words := append([]string{u.path("bin", "sfcred")}, args...)
 	if dialogue != "" {
 		words = append([]string{"person", dialogue}, words...)
@@ -101,15 +120,21 @@ func (u *user) step(at func(step string) (kill bool), dialogue string, args ...s
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(u.Context(), words[0], words[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = u.dir, u.env, &stdout, &stderr
+	if stdin != "" {
+		cmd.Stdin = strings.NewReader(stdin)
+	}
 	program, err := filepath.EvalSymlinks(u.path("bin", "sfcred"))
 	check(u.T, err)
-	next := stopping(cmd.Start, func(n notice) bool {
+	next := stopping(calls, cmd.Start, func(n notice) fate {
 		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", n.thread))
 		if err != nil || exe != program {
-			return false
+			return fate{}
 		}
 		step := u.stepOf(n)
-		return step != "" && at(step)
+		if step == "" {
+			return fate{}
+		}
+		return at(step, n)
 	})
 	check(u.T, next())
 	err = cmd.Wait()
@@ -122,14 +147,18 @@ func (u *user) step(at func(step string) (kill bool), dialogue string, args ...s
 	return outcome{status.ExitStatus(), stdout.String(), stderr.String()}, killed
 }
 
-// stopping starts something whose system calls of changing stop, and has at
-// called for each, which says whether to kill it. The first call of next tells
+// killing are the calls that stop where a command is killed: before a close or
+// after it makes no difference to what is on the disk.
+var killing = slices.DeleteFunc(slices.Collect(maps.Keys(changing)), func(number int32) bool { return number == unix.SYS_CLOSE })
+
+// stopping starts something whose system calls with those numbers stop, and has
+// at called for each, which says what becomes of it. The first call of next tells
 // whether it was started, and the second, when all is over, whether it could be
 // stopped.
-func stopping(start func() error, at func(notice) (kill bool)) (next func() error) {
+func stopping(calls []int32, start func() error, at func(notice) fate) (next func() error) {
 	errs := make(chan error, 2)
 	onThread(func() {
-		listener, err := stopHere()
+		listener, err := stopHere(calls)
 		if err != nil {
 			errs <- err
 			errs <- nil
@@ -163,11 +192,11 @@ func onThread(f func()) {
 	}()
 }
 
-// stopHere has the thread's system calls of changing stop, and those of the
-// processes that it starts from now on. What it returns tells of them.
-func stopHere() (listener int, err error) {
+// stopHere has the thread's system calls with those numbers stop, and those of
+// the processes that it starts from now on. What it returns tells of them.
+func stopHere(calls []int32) (listener int, err error) {
 	program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}} // the call's number, the first in seccomp_data
-	for number := range changing {
+	for _, number := range calls {
 		program = append(program,
 			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(number), Jf: 1},
 			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF})
@@ -186,7 +215,7 @@ func stopHere() (listener int, err error) {
 
 // listen hears of the calls that have stopped, until all who could make one are
 // gone.
-func listen(listener int, at func(notice) (kill bool)) error {
+func listen(listener int, at func(notice) fate) error {
 	defer unix.Close(listener)
 	for {
 		ready := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}}
@@ -206,10 +235,15 @@ func listen(listener int, at func(notice) (kill bool)) error {
 			continue // killed meanwhile
 		case err != nil:
 			return err
-		case at(n):
+		}
+		switch f := at(n); {
+		case f.kill:
 			err = unix.Kill(int(n.thread), unix.SIGKILL) // its whole process
 		default:
-			a := answer{id: n.id, flags: goOn}
+			a := answer{id: n.id, value: int64(f.wrote), error: -int32(f.fails)}
+			if f == (fate{}) {
+				a.flags = goOn
+			}
 			err = control(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&a))
 		}
 		if err != nil && err != unix.ENOENT {
@@ -239,7 +273,10 @@ func (u *user) stepOf(n notice) string {
 		case '_':
 			continue
 		case 'f':
-			if n.argument[i] == 1 || n.argument[i] == 2 {
+			if n.argument[i] == 1 && call.name != "close" {
+				return call.name + " the answer"
+			}
+			if n.argument[i] == 2 && call.name != "close" {
 				return call.name + " a word"
 			}
 			path = n.file(n.argument[i])
@@ -277,8 +314,18 @@ func (n notice) inVain(path string) bool {
 		return err == nil
 	case "unlinkat":
 		return err != nil
+	case "close": // of what was only read
+		return !n.writes(n.argument[0])
 	}
 	return false
+}
+
+// writes says whether the thread has a file open for writing.
+func (n notice) writes(descriptor uint64) bool {
+	info, _ := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", n.thread, descriptor))
+	_, text, _ := strings.Cut(string(info), "flags:")
+	flags, err := strconv.ParseInt(strings.TrimSpace(strings.SplitN(text, "\n", 2)[0]), 8, 64)
+	return err == nil && flags&unix.O_ACCMODE != unix.O_RDONLY
 }
 
 // file is the path of a file that the thread has open, or of its directory.
