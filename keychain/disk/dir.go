@@ -101,7 +101,7 @@ func (d *Dir) WriteFile(name string, data []byte) error {
 	}
 	if err != nil {
 		_ = d.root.Remove(temp)
-		return fmt.Errorf("write %q: %w", d.join(name), err)
+		return fmt.Errorf("write %q: %w", d.join(name), unnamed(err))
 	}
 	d.removeLeft()
 	return nil

@@ -50,7 +50,7 @@ func (d *Dir) removeLeft() {
 	defer self.Close()
 	entries, _ := self.ReadDir(-1)
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), tempPrefix) {
+		if !isTemp(e.Name()) {
 			continue
 		}
 		if info, err := d.root.Lstat(e.Name()); err == nil && isLeft(info, stale) {
@@ -59,8 +59,16 @@ func (d *Dir) removeLeft() {
 	}
 }
 
-// isLeft says whether a file is the user's own, as writers make it, and of an
-// age. One from the future is as old as it is ahead: the clock was set back.
+// isTemp says whether a name is one that [Dir.WriteFile] gives, by crypto/rand's Text: a
+// shared directory has other programs' temporary files, too.
+func isTemp(name string) bool {
+	random, ok := strings.CutPrefix(name, tempPrefix)
+	return ok && len(random) == 26 && strings.Trim(random, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
+}
+
+// isLeft says whether a file is the user's own, and of an age. It may be open to
+// others: writers give it the mode of what it is to become. One from the future is
+// as old as it is ahead: the clock was set back.
 func isLeft(info fs.FileInfo, age time.Duration) bool {
-	return info.Mode().IsRegular() && judge(info, false, 0o077) == "" && time.Since(info.ModTime()).Abs() >= age
+	return info.Mode().IsRegular() && judge(info, false, 0) == "" && time.Since(info.ModTime()).Abs() >= age
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -29,22 +28,29 @@ func TestWritersRemoveLeft(t *testing.T) {
 			}
 		}
 	}
-	plant(2*time.Hour, ".tmp-config1", ".tmp-other2", "a.token", "b.lock")
-	plant(time.Minute, ".tmp-config3", ".tmp-ABC")
+	const killed, atWork = ".tmp-ABCDEFGHIJKLMNOPQRSTUVWX23", ".tmp-ABCDEFGHIJKLMNOPQRSTUVWX24"
+	const later, ahead = ".tmp-ABCDEFGHIJKLMNOPQRSTUVWX25", ".tmp-ABCDEFGHIJKLMNOPQRSTUVWX26"
+	plant(2*time.Hour, ".tmp-config1", ".tmp-other2", killed, ".tmp-ABC", "a.token", "b.lock")
+	plant(time.Minute, ".tmp-config3", atWork)
 	// The clock was set back since: by a little, and by a lot.
-	plant(-time.Minute, ".tmp-config5", ".tmp-DEF")
-	plant(-2*time.Hour, ".tmp-config6", ".tmp-other7")
+	plant(-time.Minute, ".tmp-config5", later)
+	plant(-2*time.Hour, ".tmp-config6", ahead)
+	for _, name := range []string{".tmp-config1", killed} { // as what they were to become
+		if err := os.Chmod(filepath.Join(path, name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := disk.WriteFile(filepath.Join(path, "config"), nil); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{".tmp-ABC", ".tmp-DEF", ".tmp-config3", ".tmp-config5", ".tmp-other2", ".tmp-other7", "a.token", "b.lock", "config"}
+	want := []string{".tmp-ABC", killed, atWork, later, ahead, ".tmp-config3", ".tmp-config5", ".tmp-other2", "a.token", "b.lock", "config"}
 	if got := names(t, path); !slices.Equal(got, want) {
 		t.Errorf("WriteFile: got files %q, want %q", got, want)
 	}
 	if err := dir.WriteFile("config", nil); err != nil {
 		t.Fatal(err)
 	}
-	want = slices.DeleteFunc(want, func(name string) bool { return strings.HasPrefix(name, ".tmp-other") })
+	want = slices.DeleteFunc(want, func(name string) bool { return name == killed || name == ahead })
 	if got := names(t, path); !slices.Equal(got, want) {
 		t.Errorf("Dir.WriteFile: got files %q, want %q", got, want)
 	}
