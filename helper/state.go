@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"sfcred/keychain/disk"
@@ -79,7 +78,7 @@ func (f StateFile) Learn(ctx context.Context, p *Profile, l Learnt) error {
 
 // Forget drops what is known of the profile's client.
 func (f StateFile) Forget(ctx context.Context, p *Profile) error {
-	if _, err := disk.ReadPrivate(string(f), configLimit); errors.Is(err, fs.ErrNotExist) {
+	if _, known := f.load().Clients[p.stateKey()]; !known {
 		return nil
 	}
 	return f.update(ctx, func(s *state) { delete(s.Clients, p.stateKey()) })

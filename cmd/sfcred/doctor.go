@@ -179,6 +179,18 @@ func skipped(format string, args ...any) step {
 	return step{Verdict: verdictSkip, Detail: fmt.Sprintf(format, args...)}
 }
 
+// but is the step with a word on what could not be done beside it.
+func (s step) but(err error) step {
+	if err == nil {
+		return s
+	}
+	s.Detail += "; " + err.Error()
+	if s.Verdict != verdictFail {
+		s.Verdict = verdictWarn
+	}
+	return s
+}
+
 // failed is the verdict on an error, with the causes that the evidence leaves.
 func (x *examination) failed(e diagnosis.Evidence) step {
 	s := step{Verdict: verdictFail, Detail: e.Err.Error(), code: exitCode(e.Err)}

@@ -151,7 +151,7 @@ func (x *examination) checkOrphans(context.Context) step {
 }
 
 // keep remembers what was learnt, as login does.
-func (x *examination) keep(expires time.Time) {
+func (x *examination) keep(expires time.Time) error {
 	found := &checked{token: x.token, user: cmp.Or(x.token.User(), x.account), expires: expires, source: x.source}
-	x.learn(&x.profile.Profile, found)
+	return x.learn(&x.profile.Profile, found)
 }

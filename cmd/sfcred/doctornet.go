@@ -257,20 +257,19 @@ func (x *examination) checkClient(ctx context.Context) step {
 		return skipped("no token to ask with when it expires%s", said)
 	}
 	if !x.tookToken() {
-		x.keep(time.Time{})
-		return skipped("the API does not say when it expires%s", said)
+		return skipped("the API does not say when it expires%s", said).but(x.keep(time.Time{}))
 	}
 	expires, err := x.source.ClientExpiry(ctx, x.token)
-	x.keep(expires)
+	notKept := x.keep(expires)
 	switch {
 	case err != nil:
 		s := x.failed(x.apiEvidence("/account/clients", err))
 		s.Verdict = verdictWarn
-		return s
+		return s.but(notKept)
 	case expires.IsZero() && known.IsZero():
-		return warned(fmt.Sprintf("sfcred edit %s --expires 30d", x.profile.name), "the API does not list it, so nobody knows when it expires")
+		return warned(fmt.Sprintf("sfcred edit %s --expires 30d", x.profile.name), "the API does not list it, so nobody knows when it expires").but(notKept)
 	}
-	return x.clientWords(firstTime(expires, known))
+	return x.clientWords(firstTime(expires, known)).but(notKept)
 }
 
 func (x *examination) clientWords(at time.Time) step {

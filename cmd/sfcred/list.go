@@ -22,13 +22,22 @@ func (p *program) stateFile() (helper.StateFile, bool) {
 	return helper.StateFile(filepath.Join(dir, "state.json")), dir != ""
 }
 
+// learnt is what is known of a profile's client.
 func (p *program) learnt(profile *helper.Profile) helper.Learnt {
+	if l, ok := p.unkept[clientOf(profile)]; ok {
+		return l
+	}
 	state, ok := p.stateFile()
 	if !ok {
 		return helper.Learnt{}
 	}
 	return state.Learnt(profile)
 }
+
+// client is what tells clients apart: IDs are unique to a server only.
+type client struct{ id, tokenURL string }
+
+func clientOf(p *helper.Profile) client { return client{p.ClientID, p.TokenURL} }
 
 // listed is a profile in a list.
 type listed struct {
@@ -143,7 +152,9 @@ func (p *program) refreshOne(ctx context.Context, config *helper.Config, name st
 	if found.expires, err = s.ClientExpiry(ctx, t); errors.Is(err, helper.ErrNoAPI) {
 		err = nil
 	}
-	p.learn(&profile.Profile, found)
+	if err := p.learn(&profile.Profile, found); err != nil {
+		p.warn(err.Error())
+	}
 	if err == nil {
 		return nil
 	}

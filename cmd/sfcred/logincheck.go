@@ -85,7 +85,9 @@ func (l *loginRun) askAPI(found *checked) error {
 func (l *loginRun) finish(found *checked) {
 	if found.token.Value != "" {
 		found.source.Keep(found.token)
-		l.learn(&l.profile, found)
+		if err := l.learn(&l.profile, found); err != nil {
+			l.warn(err.Error())
+		}
 	}
 	l.inform("%s", l.outcome(found))
 	if l.c.IsSet("expires") {
@@ -112,16 +114,14 @@ func (l *loginRun) warnOfHosts() {
 	l.say("hint", fmt.Sprintf("sfcred edit %s --host +%s", l.name, host))
 }
 
-// learn remembers what the server said of the client.
-func (p *program) learn(profile *helper.Profile, found *checked) {
-	state, ok := p.stateFile()
+// learn remembers what the server said of the client: till the end of this
+// command where it cannot be written, which the error says.
+func (p *program) learn(profile *helper.Profile, found *checked) error {
 	fresh := found.token.Obtained.After(p.began)
-	if !ok || found.user == "" && found.expires.IsZero() && !fresh {
-		return
+	if found.user == "" && found.expires.IsZero() && !fresh {
+		return nil
 	}
-	ctx, cancel := p.deadline(context.Background())
-	defer cancel()
-	known := state.Learnt(profile) // where the API did not answer this time
+	known := p.learnt(profile) // where the API did not answer this time
 	learnt := helper.Learnt{
 		User:    cmp.Or(found.user, known.User),
 		Expires: firstTime(found.expires, known.Expires),
@@ -132,9 +132,24 @@ func (p *program) learn(profile *helper.Profile, found *checked) {
 		learnt.Worked, learnt.Audience = found.token.Obtained.UTC(), profile.AudienceOrTokenURL()
 		learnt.Key, learnt.From = found.source.Key(), found.source.From()
 	}
-	if err := state.Learn(ctx, profile, learnt); err != nil {
-		p.trace(err.Error())
+	state, ok := p.stateFile()
+	var err error
+	if ok {
+		ctx, cancel := p.deadline(context.Background())
+		defer cancel()
+		err = state.Learn(ctx, profile, learnt)
 	}
+	if ok && err == nil {
+		return nil
+	}
+	if p.unkept == nil {
+		p.unkept = map[client]helper.Learnt{}
+	}
+	p.unkept[clientOf(profile)] = learnt
+	if err != nil {
+		return fmt.Errorf("what the server said of client %s is not kept: %w", profile.ClientID, err)
+	}
+	return nil
 }
 
 // outcome is the one line that says what was checked.

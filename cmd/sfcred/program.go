@@ -28,10 +28,11 @@ type program struct {
 	stdout, stderr io.Writer
 	env            environment
 	began          time.Time
-	caught         error           // the signal that ended what was being done
-	alias          string          // the helper whose name it was called by, or ""
-	pace           pace            // of exec's renewals
-	warned         map[string]bool // of what was warned already
+	caught         error                    // the signal that ended what was being done
+	alias          string                   // the helper whose name it was called by, or ""
+	pace           pace                     // of exec's renewals
+	warned         map[string]bool          // of what was warned already
+	unkept         map[client]helper.Learnt // what could not be written
 	core           coreLimit
 
 	// the global flags, or their variables

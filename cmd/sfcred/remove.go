@@ -44,7 +44,7 @@ func (p *program) remove(c *cli.Context) error {
 		ctx, cancel := p.deadline(c.Context) // a keychain may have used up the other
 		defer cancel()
 		if err := state.Forget(ctx, profile); err != nil {
-			p.trace(err.Error())
+			p.warn(fmt.Sprintf("what was learnt of the client stays: %v", err))
 		}
 	}
 	return err
