@@ -683,13 +683,18 @@ func TestEndlessAnswer(t *testing.T) {
 	}
 }
 
-// TestOnlyLoopback has what "localhost" may turn out to be.
+// TestOnlyLoopback has what "localhost" may turn out to be. Over TLS a server
+// may be anywhere: its certificate says who it is.
 func TestOnlyLoopback(t *testing.T) {
+	dialer := helper.DialerFor(must(url.Parse("http://localhost/token")))
+	if dialer.Control == nil || helper.DialerFor(must(url.Parse("https://example.org/token"))).Control != nil {
+		t.Fatal("addresses are not looked at for plain http, or for https")
+	}
 	for address, ok := range map[string]bool{
 		"127.0.0.1:80": true, "127.9.9.9:80": true, "[::1]:80": true,
 		"192.0.2.1:80": false, "0.0.0.0:80": false, "[2001:db8::1]:80": false, "[fe80::1%lo]:80": false, "127.0.0.1": false,
 	} {
-		if err := helper.OnlyLoopback("tcp", address, nil); (err == nil) != ok {
+		if err := dialer.Control("tcp", address, nil); (err == nil) != ok {
 			t.Errorf("%s: got %v, want it allowed: %v", address, err, ok)
 		}
 	}

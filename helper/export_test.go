@@ -34,8 +34,8 @@ var (
 	RetryAfter  = retryAfter
 	ParseExpiry = parseExpiresAt
 
-	WaitUntil    = waitUntil
-	OnlyLoopback = onlyLoopback
+	WaitUntil = waitUntil
+	DialerFor = dialerFor
 )
 
 // CacheKey is the name of the profile's cache files, without what follows the dot.

@@ -33,7 +33,6 @@ func (s *Source) client(endpoint string) (doer, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	transport := &http.Transport{
 		Proxy:                  s.Proxy,
 		OnProxyConnectResponse: proxyRefusal,
@@ -44,16 +43,24 @@ func (s *Source) client(endpoint string) (doer, error) {
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 	if u.Scheme == "http" {
-		// "localhost" is a name, and a proxy is another machine.
-		transport.Proxy = nil
-		dialer.Control = onlyLoopback
+		transport.Proxy = nil // a proxy is another machine
 	}
-	transport.DialContext = s.dial(dialer)
+	transport.DialContext = s.dial(dialerFor(u))
 	c := &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c.Do, nil
+}
+
+// dialerFor is what connects to an endpoint. By plain http that is only this
+// machine itself, whatever the name service says: "localhost" is a name.
+func dialerFor(endpoint *url.URL) *net.Dialer {
+	d := &net.Dialer{Timeout: 5 * time.Second}
+	if endpoint.Scheme == "http" {
+		d.Control = onlyLoopback
+	}
+	return d
 }
 
 // dial connects and takes down from where.
