@@ -535,13 +535,34 @@ func TestTLS(t *testing.T) {
 		server := newTLSServer(t)
 		src := newSource(t, server)
 		src.Profile.CAFile = ""
-		_, err := exchange(t, src, 5*time.Second)
-		var certificate *tls.CertificateVerificationError
-		if !errors.As(err, &certificate) {
-			t.Errorf("got %v, want a CertificateVerificationError", err)
-		}
-		wantNetworkError(t, err, false)
+		wantBadCertificate(t, src)
 		if n := len(server.Requests()); n != 0 {
+			t.Errorf("got %d requests, want 0", n)
+		}
+	})
+	// A CA file says whom else to believe, not that anybody is to be believed.
+	t.Run("CA file of another", func(t *testing.T) {
+		other := httptest.NewTLSServer(nil)
+		defer other.Close()
+		server := newTLSServer(t)
+		src := newSource(t, server)
+		src.Profile.CAFile = writeCA(t, other)
+		wantBadCertificate(t, src)
+		if n := len(server.Requests()); n != 0 {
+			t.Errorf("got %d requests, want 0", n)
+		}
+	})
+	t.Run("certificate for another host", func(t *testing.T) {
+		var calls atomic.Int32
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls.Add(1) }))
+		server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+		server.StartTLS()
+		defer server.Close()
+		src := newSource(t, newServer(t))
+		src.Profile.CAFile = writeCA(t, server)
+		src.Profile.TokenURL = strings.Replace(server.URL, "127.0.0.1", "localhost", 1) + "/token"
+		wantBadCertificate(t, src)
+		if n := calls.Load(); n != 0 {
 			t.Errorf("got %d requests, want 0", n)
 		}
 	})
@@ -562,6 +583,16 @@ func TestTLS(t *testing.T) {
 			t.Errorf("got %v, want it refused", err)
 		}
 	})
+}
+
+// wantBadCertificate wants the server's certificate not accepted.
+func wantBadCertificate(t *testing.T, src *source) {
+	t.Helper()
+	_, err := exchange(t, src, 5*time.Second)
+	if !errors.As(err, new(*tls.CertificateVerificationError)) {
+		t.Errorf("got %v, want a CertificateVerificationError", err)
+	}
+	wantNetworkError(t, err, false)
 }
 
 // TestOldTLS wants no assertion sent below TLS 1.2.
