@@ -18,6 +18,10 @@ func TestAliasOf(t *testing.T) {
 		{"sfcred-git", "git"},
 		{"git-credential-sfcred", "git"},
 		{"git-credential-other", ""},
+		{"git-credential-sfcred.exe", "git"},
+		{"sfcred-terraform", "terraform"},
+		{"sfcred-curl", ""}, // is connected, and has no helper
+		{"sfcred-", ""},
 		{"terraform-credentials-sfcred", "terraform"},
 	}
 	upper := ""
@@ -28,7 +32,7 @@ func TestAliasOf(t *testing.T) {
 		tests = append(tests, struct{ arg0, want string }{name, upper})
 	}
 	for _, tt := range tests {
-		if got := aliasOf(new(program).app(), tt.arg0); got != tt.want {
+		if got := aliasOf(new(program).tools(), tt.arg0); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.arg0, got, tt.want)
 		}
 	}

@@ -5,7 +5,7 @@ import "github.com/urfave/cli/v2"
 // app is the tree of commands. The library describes them and reads the values
 // of their flags; what it would print, or end the process for, by itself is not
 // used: see parseLine, invoke and helpOf.
-func (p *program) app() *cli.App {
+func (p *program) app(tools []tool) *cli.App {
 	return &cli.App{
 		Name:      "sfcred",
 		Usage:     "gives short-lived access tokens to the tools that ask for one",
@@ -17,11 +17,11 @@ func (p *program) app() *cli.App {
 			&cli.BoolFlag{Name: "verbose", Usage: "say what is being done [SFCRED_VERBOSE]"},
 			&cli.BoolFlag{Name: "version", Usage: "print the version"},
 		},
-		Commands: p.commands(),
+		Commands: p.commands(tools),
 	}
 }
 
-func (p *program) commands() []*cli.Command {
+func (p *program) commands(tools []tool) []*cli.Command {
 	return []*cli.Command{
 		{
 			Name: "login", Category: "keys", Action: p.login, Flags: loginFlags(),
@@ -96,12 +96,12 @@ func (p *program) commands() []*cli.Command {
 		{
 			Name: "helper", Category: "helpers",
 			Usage:       "speak a tool's own protocol",
-			Subcommands: p.helperCommands(),
+			Subcommands: commandsOf(tools, tool.helper),
 		},
 		{
 			Name: "setup", Category: "helpers",
 			Usage:       "print, write or remove the configuration that connects a tool",
-			Subcommands: p.setupCommands(),
+			Subcommands: commandsOf(tools, tool.setup),
 		},
 		{
 			Name: "status", Category: "check", Action: p.status, ArgsUsage: "[NAME]",

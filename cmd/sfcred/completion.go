@@ -62,7 +62,7 @@ func (p *program) complete(shell string, words []string, current string) []candi
 		words = slices.DeleteFunc(words, func(word string) bool { return word == "=" })
 		current = strings.TrimPrefix(current, "=")
 	}
-	l := &line{app: p.app()}
+	l := &line{app: p.app(p.tools())}
 	for len(words) > 0 {
 		if words[0] == "--" { // the rest is a command's own, or arguments
 			return nil

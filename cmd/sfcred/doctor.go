@@ -74,8 +74,10 @@ func (p *program) checks() []probe {
 		{"account", (*examination).checkAccount},
 		{"client", (*examination).checkClient},
 	}
-	for _, t := range p.connectedTools() {
-		checks = append(checks, probe{t.name, t.check})
+	for _, t := range p.tools() {
+		if t.look != nil {
+			checks = append(checks, probe{t.name, t.check})
+		}
 	}
 	return checks
 }

@@ -10,26 +10,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"sfcred/integrations/bazel"
-	"sfcred/integrations/cargo"
 	"sfcred/integrations/git"
 	"sfcred/integrations/goauth"
-	"sfcred/integrations/kubectl"
-	"sfcred/integrations/restish"
 	"sfcred/integrations/setup"
-	"sfcred/integrations/terraform"
 )
-
-// connectedTool is a tool that setup can connect, and how its room sees whether
-// it is.
-type connectedTool struct {
-	name string
-	// link is the name of sfcred's own by which the tool may call it, and dir
-	// where it looks for that; nil for beside sfcred.
-	link string
-	dir  func(setup.System) (string, error)
-	look func(context.Context) (connections, error)
-}
 
 // connections is what of a tool's configuration has it call sfcred.
 type connections struct {
@@ -41,25 +25,8 @@ type connections struct {
 // errNotInstalled says that a tool is not there, and so not connected.
 var errNotInstalled = errors.New("not installed")
 
-// connectedTools has a line for each tool.
-func (p *program) connectedTools() []connectedTool {
-	file := func(name, link string, f setup.File) connectedTool {
-		look := func(context.Context) (connections, error) { return p.fileConnections(f) }
-		return connectedTool{name, link, f.HelperDir, look}
-	}
-	return []connectedTool{
-		{"kubectl", kubectl.Helper, nil, p.kubectlConnections},
-		{"git", git.Helper, nil, p.gitConnections},
-		{"go", goauth.Helper, nil, p.goConnections},
-		file("bazel", bazel.Helper, bazel.Setup()),
-		file("cargo", cargo.Helper, cargo.Setup()),
-		file("terraform", terraform.Helper, terraform.Setup()),
-		file("restish", "sfcred-restish", restish.Setup()),
-	}
-}
-
 // check says whether and how the tool is connected.
-func (t connectedTool) check(x *examination, ctx context.Context) step {
+func (t tool) check(x *examination, ctx context.Context) step {
 	there, err := t.look(ctx)
 	switch {
 	case errors.Is(err, setup.ErrNoHome), err != nil && x.env.home == "":
@@ -81,7 +48,7 @@ func (t connectedTool) check(x *examination, ctx context.Context) step {
 	case broken:
 		return warned("ls -l "+shellWord(link), "%s is not this sfcred", link)
 	case there.link && link == "":
-		return warned(fmt.Sprintf("sfcred setup %s --write", t.name), "%s, by %s, which is not there", strings.Join(words, " and "), t.link)
+		return warned(fmt.Sprintf("sfcred setup %s --write", t.name), "%s, by %s, which is not there", strings.Join(words, " and "), t.linkName())
 	case link != "":
 		words = append(words, "called as "+link)
 	case len(words) == 0 && err != nil:
@@ -101,7 +68,7 @@ func connectedFor(profile string) string {
 
 // findLink finds sfcred's own name for the tool, where the tool looks for it. It
 // is broken if it is not, or not any more, this program.
-func (t connectedTool) findLink(x *examination) (path string, broken bool) {
+func (t tool) findLink(x *examination) (path string, broken bool) {
 	dir := ""
 	if t.dir != nil {
 		var err error
@@ -109,14 +76,14 @@ func (t connectedTool) findLink(x *examination) (path string, broken bool) {
 			return "", false
 		}
 	}
-	link, err := findLink(t.link, dir)
+	link, err := findLink(t.linkName(), dir)
 	if err != nil {
 		return "", false
 	}
 	if _, err := os.Lstat(link.path); err == nil {
 		return link.path, !link.stands()
 	}
-	path, err = exec.LookPath(t.link)
+	path, err = exec.LookPath(t.linkName())
 	if err != nil || !filepath.IsAbs(path) || dir != "" {
 		return "", false
 	}

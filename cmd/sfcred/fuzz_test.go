@@ -159,7 +159,8 @@ func FuzzLine(f *testing.F) {
 	} {
 		f.Add(strings.ReplaceAll(line, " ", "\x00"))
 	}
-	app := new(program).app()
+	p := new(program)
+	app := p.app(p.tools())
 	f.Fuzz(func(t *testing.T, text string) {
 		words := strings.Split(text, "\x00")
 		l, err := parseLine(app, words)

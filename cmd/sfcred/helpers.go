@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,24 +19,6 @@ import (
 	"sfcred/integrations/restish"
 	"sfcred/integrations/terraform"
 )
-
-// helperCommands has a line for each tool whose protocol is spoken. Its name
-// makes a name of the binary too, see aliasOf.
-func (p *program) helperCommands() []*cli.Command {
-	protocol := func(tool, args, usage string, action cli.ActionFunc, flags ...cli.Flag) *cli.Command {
-		return &cli.Command{Name: tool, ArgsUsage: args, Usage: usage, Action: action, Flags: append(flags, minTTLFlag())}
-	}
-	return []*cli.Command{
-		protocol("kubectl", "", "answer kubectl's exec credential protocol", p.helperKubectl),
-		protocol("git", "OPERATION", "answer git's credential helper protocol", p.helperGit),
-		protocol("bazel", "[COMMAND]", "answer the credential helper protocol of Bazel and others", p.helperBazel),
-		protocol("go", "[URL]", "answer the go command as a GOAUTH command", p.helperGo),
-		protocol("cargo", "", "answer Cargo's credential provider protocol", p.helperCargo,
-			&cli.BoolFlag{Name: "cargo-plugin", Usage: "as Cargo calls its providers"}),
-		protocol("terraform", "VERB [HOST]", "answer Terraform's credentials helper protocol", p.helperTerraform),
-		protocol("restish", "", "answer Restish as an external tool", p.helperRestish),
-	}
-}
 
 // chooseFor gives the profile that is meant, if its token may go to a URL that a
 // tool names.
@@ -156,16 +137,14 @@ func (p *program) eraseGit(r git.Request) error {
 	return nil
 }
 
-// helperBazel answers Bazel.
-func (p *program) helperBazel(c *cli.Context) error {
-	if err := bazel.Command(c.Args().Slice()); err != nil {
-		return &usageError{text: err.Error()}
-	}
-	input, err := p.request(c.Context, bazel.MaxInput)
+// answerURL answers a tool whose request, on standard input, names a URL: by what
+// its room reads of up to most bytes, and what that makes of the token.
+func (p *program) answerURL(c *cli.Context, most int64, parse func([]byte) (string, error), reply func(string, time.Time) ([]byte, error)) error {
+	input, err := p.request(c.Context, most)
 	if err != nil {
 		return err
 	}
-	url, err := bazel.Parse(input)
+	url, err := parse(input)
 	if err != nil {
 		return err
 	}
@@ -173,7 +152,15 @@ func (p *program) helperBazel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.answerBytes(bazel.Reply(t.Value, t.HelperExpiry(time.Now())))
+	return p.answerBytes(reply(t.Value, t.HelperExpiry(time.Now())))
+}
+
+// helperBazel answers Bazel.
+func (p *program) helperBazel(c *cli.Context) error {
+	if err := bazel.Command(c.Args().Slice()); err != nil {
+		return &usageError{text: err.Error()}
+	}
+	return p.answerURL(c, bazel.MaxInput, bazel.Parse, bazel.Reply)
 }
 
 // helperGo answers the go command: first with all hosts that have a name, later
@@ -213,6 +200,10 @@ func (p *program) firstGo(c *cli.Context) error {
 		return err
 	}
 	return p.answerBytes(goauth.Reply(t.Value, prefixes))
+}
+
+func cargoFlags() []cli.Flag {
+	return []cli.Flag{&cli.BoolFlag{Name: "cargo-plugin", Usage: "as Cargo calls its providers"}}
 }
 
 // helperCargo answers Cargo, which may ask more than once.
@@ -322,26 +313,10 @@ func (p *program) helperTerraform(c *cli.Context) error {
 // helperRestish answers Restish; to a host that is not ours the request goes as
 // it is.
 func (p *program) helperRestish(c *cli.Context) error {
-	input, err := p.request(c.Context, restish.MaxInput)
-	if err != nil {
-		return err
-	}
-	url, err := restish.Parse(input)
-	if err != nil {
-		return err
-	}
-	t, err := p.tokenFor(c, url)
+	reply := func(token string, _ time.Time) ([]byte, error) { return restish.Reply(token) }
+	err := p.answerURL(c, restish.MaxInput, restish.Parse, reply)
 	if errors.Is(err, helper.ErrForeignHost) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	return p.answerBytes(restish.Reply(t.Value))
-}
-
-// isHelper says whether a tool has a helper.
-func isHelper(app *cli.App, tool string) bool {
-	i := slices.IndexFunc(app.Commands, func(c *cli.Command) bool { return c.Name == "helper" })
-	return slices.ContainsFunc(app.Commands[i].Subcommands, func(c *cli.Command) bool { return c.Name == tool })
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -193,6 +194,62 @@ func TestNoInit(t *testing.T) {
 				t.Errorf("%s: %s has an init", s.at(f.Pos()), s.dir)
 			}
 		}
+	}
+}
+
+// A new tool touches one room and one line: tools.go has all that the commands
+// know of the rooms' tools, and no other file of theirs a list of them.
+func TestToolsHaveOneTable(t *testing.T) {
+	tools := new(program).tools()
+	isTool := func(name string) bool {
+		return slices.ContainsFunc(tools, func(t tool) bool { return t.name == name })
+	}
+	rooms := map[string]bool{} // whether the commands use it
+	for _, s := range sources(t) {
+		if name, ok := strings.CutPrefix(s.dir, "integrations/"); ok && !s.test() && !strings.HasPrefix(name, "setup") && !strings.Contains(name, "/") {
+			rooms[name] = rooms[name]
+		}
+		if s.dir != "cmd/sfcred" || s.test() {
+			continue
+		}
+		names := importNames(s.file)
+		for _, path := range names {
+			if name, ok := strings.CutPrefix(path, "sfcred/integrations/"); ok && name != "setup" {
+				rooms[name] = true
+			}
+		}
+		if s.name == "tools.go" {
+			continue
+		}
+		named := map[string]bool{}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.BasicLit:
+				if name := strings.Trim(n.Value, "\"`"); isTool(name) {
+					named[name] = true
+				}
+			case *ast.SelectorExpr:
+				pkg, ok := n.X.(*ast.Ident)
+				if ok && (n.Sel.Name == "Setup" || n.Sel.Name == "Lines") && strings.HasPrefix(names[pkg.Name], "sfcred/integrations/") {
+					t.Errorf("%s: %s.%s belongs into tools.go", s.at(n.Pos()), pkg.Name, n.Sel.Name)
+				}
+			}
+			return true
+		})
+		if len(named) > 2 { // two are those that it runs
+			t.Errorf("%s is a second table: it names %v", s.name, slices.Sorted(maps.Keys(named)))
+		}
+	}
+	for name, used := range rooms {
+		if !used {
+			t.Errorf("no command uses the room %s", name)
+		}
+		if _, err := os.Stat(filepath.Join(root, "integrations", name, "README.md")); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(rooms) < 10 {
+		t.Errorf("only %d rooms", len(rooms))
 	}
 }
 

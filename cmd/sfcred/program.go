@@ -53,9 +53,10 @@ func (p *program) run(ctx context.Context, args []string) (code int) {
 			code = p.fail(panicked(value))
 		}
 	}()
-	app := p.app()
+	tools := p.tools()
+	app := p.app(tools)
 	words := args[1:]
-	if p.alias = aliasOf(app, args[0]); p.alias != "" {
+	if p.alias = aliasOf(tools, args[0]); p.alias != "" {
 		words = append([]string{"helper", p.alias}, words...)
 	}
 	l, err := parseLine(app, words)
@@ -98,20 +99,16 @@ func (p *program) do(ctx context.Context, l *line) error {
 
 // aliasOf is the helper that a binary of that name is and nothing else, for
 // tools that cannot pass arguments and for allow-lists that name a path.
-func aliasOf(app *cli.App, arg0 string) string {
+func aliasOf(tools []tool, arg0 string) string {
 	name := filepath.Base(arg0)
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // where the same file answers to any case
 		name = strings.ToLower(name)
 	}
 	name = strings.TrimSuffix(name, ".exe")
-	switch name { // by these git and Terraform find theirs
-	case "git-credential-sfcred":
-		return "git"
-	case "terraform-credentials-sfcred":
-		return "terraform"
-	}
-	if tool, ok := strings.CutPrefix(name, "sfcred-"); ok && isHelper(app, tool) {
-		return tool
+	for _, t := range tools { // git and Terraform find theirs by other names
+		if t.protocol.answer != nil && (name == "sfcred-"+t.name || name == t.linkName()) {
+			return t.name
+		}
 	}
 	return ""
 }

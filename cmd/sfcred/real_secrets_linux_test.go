@@ -129,7 +129,8 @@ func TestRealSecretsStay(t *testing.T) {
 	w := newLeakWorld(t)
 	sfcred := release(t)
 	w.fault("traced")
-	untried := allCommands(new(program).commands(), "")
+	p := new(program)
+	untried := allCommands(p.commands(p.tools()), "")
 	for _, c := range secretCases {
 		words := strings.Fields(c.command)
 		for i := range untried {

@@ -15,51 +15,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"sfcred/helper"
-	"sfcred/integrations/bazel"
-	"sfcred/integrations/cargo"
-	"sfcred/integrations/curl"
-	"sfcred/integrations/httpie"
-	"sfcred/integrations/pnpm"
-	"sfcred/integrations/pyfirecrest"
-	"sfcred/integrations/rclone"
-	"sfcred/integrations/restish"
 	"sfcred/integrations/setup"
-	"sfcred/integrations/terraform"
-	"sfcred/integrations/wget"
 )
-
-// setupCommands has a line for each tool that can be connected.
-func (p *program) setupCommands() []*cli.Command {
-	connect := func(tool, usage string, action cli.ActionFunc, flags ...cli.Flag) *cli.Command {
-		return &cli.Command{Name: tool, Usage: usage, Action: action, Flags: append([]cli.Flag{
-			&cli.BoolFlag{Name: "write", Usage: "apply it"},
-			&cli.BoolFlag{Name: "remove", Usage: "take it out again"},
-		}, flags...)}
-	}
-	file := func(tool string, f setup.File) *cli.Command {
-		return connect(tool, "connect "+f.Name+", in its configuration file", func(c *cli.Context) error { return p.setupFile(c, f) })
-	}
-	lines := func(tool, usage string, of func(setup.Entry) string) *cli.Command {
-		return connect(tool, usage, func(c *cli.Context) error { return p.setupLines(c, of) })
-	}
-	return []*cli.Command{
-		connect("kubectl", "connect kubectl, by kubectl config", p.setupKubectl,
-			&cli.StringFlag{Name: "user", Usage: "call the entry `NAME` [sfcred-PROFILE]"}),
-		connect("git", "connect git for the profile's hosts, by git config", p.setupGit),
-		connect("go", "connect the go command, by go env", p.setupGo),
-		file("bazel", bazel.Setup()),
-		file("cargo", cargo.Setup()),
-		file("terraform", terraform.Setup()),
-		file("restish", restish.Setup()),
-		lines("curl", "print a command line for curl", curl.Lines),
-		lines("httpie", "print a command line for HTTPie", httpie.Lines),
-		lines("xh", "print a command line for xh", httpie.XHLines),
-		lines("wget", "print a command line for wget", wget.Lines),
-		lines("rclone", "print the command that makes a WebDAV remote", rclone.Lines),
-		lines("pnpm", "print commands for a line in ~/.npmrc", pnpm.Lines),
-		lines("pyfirecrest", "print the variable for pyFirecREST", pyfirecrest.Lines),
-	}
-}
 
 // connection is one setup of a tool.
 type connection struct {

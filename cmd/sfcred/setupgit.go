@@ -14,6 +14,13 @@ import (
 	"sfcred/integrations/setup"
 )
 
+func (p *program) gitConnector() connector {
+	return connector{
+		usage: "connect git for the profile's hosts, by git config", connect: p.setupGit,
+		link: git.Helper, look: p.gitConnections,
+	}
+}
+
 // setupGit connects git: prints the commands, or runs them.
 func (p *program) setupGit(c *cli.Context) error {
 	connection, err := p.connect(c, git.Helper, "")

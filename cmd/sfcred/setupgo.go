@@ -13,6 +13,10 @@ import (
 	"sfcred/integrations/setup"
 )
 
+func (p *program) goConnector() connector {
+	return connector{usage: "connect the go command, by go env", connect: p.setupGo, link: goauth.Helper, look: p.goConnections}
+}
+
 // setupGo connects the go command: prints the command that sets GOAUTH, or runs
 // it.
 func (p *program) setupGo(c *cli.Context) error {

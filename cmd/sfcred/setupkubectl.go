@@ -13,6 +13,14 @@ import (
 	"sfcred/integrations/kubectl"
 )
 
+func (p *program) kubectlConnector() connector {
+	return connector{
+		usage: "connect kubectl, by kubectl config", connect: p.setupKubectl,
+		flags: []cli.Flag{&cli.StringFlag{Name: "user", Usage: "call the entry `NAME` [sfcred-PROFILE]"}},
+		link:  kubectl.Helper, look: p.kubectlConnections,
+	}
+}
+
 // setupKubectl connects kubectl: prints the entry, or has kubectl write it.
 func (p *program) setupKubectl(c *cli.Context) error {
 	connection, err := p.connect(c, kubectl.Helper, "")
