@@ -21,8 +21,9 @@ type caller struct {
 	command string // of a shell
 	stdin   string
 	want    string // what is on standard output, as a regular expression; TOKEN is the token
-	// refused is the protocol's own word for failure.
-	refused string
+	// failed is the protocol's own word for failure, as a regular expression; WHY
+	// is the reason.
+	failed string
 	// foreign has nothing to do with the profile: the answer is always the same,
 	// and costs no exchange.
 	foreign bool
@@ -55,8 +56,8 @@ func bulkCallers() []caller {
 		},
 		{
 			name: "git", command: "git-credential-sfcred get", stdin: git + ours + "\n\n",
-			want:    `capability\[\]=authtype\nauthtype=Bearer\ncredential=TOKEN\nephemeral=1\npassword_expiry_utc=[0-9]+\n`,
-			refused: `quit=1\n`,
+			want:   `capability\[\]=authtype\nauthtype=Bearer\ncredential=TOKEN\nephemeral=1\npassword_expiry_utc=[0-9]+\n`,
+			failed: `quit=1\n`,
 		},
 		{
 			name: "bazel", command: "sfcred helper bazel get", stdin: `{"uri":"https://` + ours + `/x"}`,
@@ -69,8 +70,8 @@ func bulkCallers() []caller {
 		},
 		{
 			name: "cargo", command: "sfcred-cargo --cargo-plugin", stdin: cargo(ours),
-			want:    hello + `\{"Ok":\{"kind":"get","token":"Bearer TOKEN","cache":"expires","expiration":[0-9]+,"operation_independent":true\}\}\n`,
-			refused: hello + `\{"Err":\{"kind":"other","message":"profile \\"test\\": the server refused the client: [^\n]*"\}\}\n`,
+			want:   hello + `\{"Ok":\{"kind":"get","token":"Bearer TOKEN","cache":"expires","expiration":[0-9]+,"operation_independent":true\}\}\n`,
+			failed: hello + `\{"Err":\{"kind":"other","message":"profile \\"test\\": WHY"\}\}\n`,
 		},
 		{name: "terraform", command: "terraform-credentials-sfcred get " + ours, want: `\{"token":"TOKEN"\}\n`},
 		{
@@ -127,7 +128,7 @@ func TestCallersInBulk(t *testing.T) {
 		before, began := len(server.Requests()), time.Now()
 		for i, o := range bulk(u) {
 			c := bulkCallers()[i%len(bulkCallers())]
-			code, want, stderr := exitRefused, c.refused, `sfcred: error: profile "test": the server refused the client: (?s:.*)`
+			code, want, stderr := exitRefused, strings.ReplaceAll(c.failed, "WHY", `the server refused the client: [^\n]*`), `sfcred: error: profile "test": the server refused the client: (?s:.*)`
 			if c.name == "exec" || c.name == "curl" {
 				code = exitNotStarted
 			}
