@@ -49,7 +49,11 @@ func (s *Stores) parseKeyFile(ctx context.Context, store, what string, data []by
 // work it is. The passphrase was asked for before, since an abandoned question
 // would stay on the terminal; jose.ErrEncrypted says that one is needed.
 func loadKeyFile(ctx context.Context, store, what string, data []byte, passphrase func() ([]byte, error)) (*jose.File, error) {
-	late := &Error{store, "there was not enough time to decrypt " + what, ErrTimeout}
+	doing := "read"
+	if passphrase != nil {
+		doing = "decrypt"
+	}
+	late := &Error{store, "there was not enough time to " + doing + " " + what, ErrTimeout}
 	return bounded(ctx, late, func() (*jose.File, error) {
 		file, err := jose.Load(data, passphrase)
 		switch {

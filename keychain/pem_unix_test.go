@@ -228,6 +228,16 @@ func TestPEMEndsWithContext(t *testing.T) {
 	}
 }
 
+// TestNoTimeToRead wants nothing said of decrypting where nothing is encrypted.
+func TestNoTimeToRead(t *testing.T) {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	_, err := loadKeyFile(ctx, StorePEM, "key file", nil, nil)
+	wantError(t, err, ErrTimeout, "not enough time to read key file")
+	_, err = loadKeyFile(ctx, StorePEM, "key file", nil, func() ([]byte, error) { return nil, nil })
+	wantError(t, err, ErrTimeout, "not enough time to decrypt key file")
+}
+
 func TestPEMEncrypted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	plain, _ := pem.Decode(pkcs1PEM(t, 2048))
