@@ -144,6 +144,33 @@ func TestWaiterGoesOnAlone(t *testing.T) {
 	}
 }
 
+// TestOneGoesOnAlone leaves the lock held, too: what the first who goes on alone
+// gets is for those who are more patient.
+func TestOneGoesOnAlone(t *testing.T) {
+	if holds(t) {
+		return
+	}
+	t.Parallel()
+	server := newServer(t)
+	src := newSource(t, server)
+	lockHolder(t, src)
+	tokens := make(chan string, 2)
+	for _, total := range []time.Duration{4 * time.Second, 8 * time.Second} { // waits 2 s, and 6 s
+		src, ctx := newSourceIn(t, server, src.CacheDir), within(t, total)
+		go func() {
+			token, err := src.Token(ctx, helper.Want{})
+			if err != nil {
+				t.Error(err)
+			}
+			tokens <- token.Value
+		}()
+	}
+	if one, other := <-tokens, <-tokens; one != other {
+		t.Error("got two tokens, want one for both")
+	}
+	wantCounts(t, server, 1, 0)
+}
+
 // TestUnsafeCache wants a cache that others could reach or have planted not to
 // be used, and the token served all the same, with one warning.
 func TestUnsafeCache(t *testing.T) {

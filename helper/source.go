@@ -117,6 +117,9 @@ func (s *Source) fetch(ctx context.Context, e entry, want Want) (Token, error) {
 		return t, err
 	}
 	defer unlock()
+	if ctx.Err() != nil { // or the key store would be blamed for it
+		return Token{}, fmt.Errorf("wait for a turn to exchange: %w", cmp.Or(late(ctx), ctx.Err()))
+	}
 	signer, err := s.Signer(ctx)
 	if err != nil {
 		return Token{}, err
@@ -259,14 +262,17 @@ func (s *Source) turn(ctx context.Context, e entry, want Want) (unlock func(), t
 		if unlock != nil { // the lock is ours
 			return unlock, Token{}, nil
 		}
-		if err := e.dir.AwaitUnlock(patience, e.key+".lock"); err != nil {
-			if ctx.Err() != nil {
-				return nil, Token{}, fmt.Errorf("wait for another process's exchange: %w", cmp.Or(late(ctx), ctx.Err()))
-			}
-			return alone, Token{}, nil
+		waitErr := e.dir.AwaitUnlock(patience, e.key+".lock")
+		if waitErr != nil && ctx.Err() != nil {
+			return nil, Token{}, fmt.Errorf("wait for another process's exchange: %w", cmp.Or(late(ctx), ctx.Err()))
 		}
+		// Also where the wait was in vain: one who went on alone before us may have
+		// a token for all.
 		if t, err, ok := s.settled(e, want); ok {
 			return nil, t, err
+		}
+		if waitErr != nil {
+			return alone, Token{}, nil
 		}
 	}
 }

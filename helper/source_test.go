@@ -468,6 +468,23 @@ func atOnce(t *testing.T, server *sfapitest.Server, n int) outcomes {
 	return out
 }
 
+// TestNoTimeForTheKey has the deadline pass before the key is needed: that is
+// not the key store's fault, which is not asked any more.
+func TestNoTimeForTheKey(t *testing.T) {
+	src := newSource(t, newServer(t))
+	src.Signer = func(context.Context) (crypto.MessageSigner, error) {
+		t.Error("the key store was asked")
+		return nil, &keychain.Error{}
+	}
+	tooLate := errors.New("no answer within a moment")
+	ctx, cancel := context.WithDeadlineCause(t.Context(), time.Now().Add(-time.Second), tooLate)
+	defer cancel()
+	_, err := src.Token(ctx, helper.Want{})
+	if want := "wait for a turn to exchange: no answer within a moment"; err == nil || err.Error() != want || !errors.Is(err, tooLate) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // TestSignerFails wants the error of the store as it is, and the lock free.
 func TestSignerFails(t *testing.T) {
 	server := newServer(t)
