@@ -41,10 +41,15 @@ func (m Mark) Put(text []byte, at int, body string) ([]byte, error) {
 	case bytes.HasSuffix(text, []byte("\r")):
 		return nil, errors.New("its last line has half a line end")
 	case at == len(text) && at > 0 && text[at-1] != '\n':
-		return insert(text, at, eol+block), nil // and no line end behind it, as there was none
+		block = eol + block // and no line end behind it, as there was none
 	default:
-		return insert(text, at, block+eol), nil
+		block += eol
 	}
+	edited := insert(text, at, block)
+	if _, _, err := m.find(edited); err != nil { // it was whole, so ours is within another
+		return nil, errors.New("the place for it is within lines of sfcred's that somebody has changed")
+	}
+	return edited, nil
 }
 
 // Take gives the text without the block, if there is one.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"sfcred/integrations/setup"
@@ -63,6 +64,15 @@ func TestPutReplaces(t *testing.T) {
 	}
 }
 
+// Within another's block ours would make pairs of marks that are none, and could
+// not be taken out again.
+func TestPutRefusesWithin(t *testing.T) {
+	text := other + "\n"
+	if got, err := mark.Put([]byte(text), strings.Index(text, "\n")+1, "one"); err == nil || got != nil {
+		t.Errorf("got %q, %v, want it refused", got, err)
+	}
+}
+
 func TestTakeLeavesOthers(t *testing.T) {
 	for _, text := range []string{"", "a\n", other + "\n", "# " + begin + "\nx\n"} {
 		if got, err := mark.Take([]byte(text)); err != nil || string(got) != text {
@@ -98,7 +108,8 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-// Whatever the text: what Put puts in, Take takes out, byte for byte.
+// Whatever the text: what Put puts in before any of its lines, or at its end,
+// Take takes out, byte for byte.
 func FuzzBlock(f *testing.F) {
 	for _, text := range []string{"", "a", "a\n", "a\r\n", "\r", "\n", block, other + "\n", begin, end + "\n", "a\nb\r\nc"} {
 		f.Add([]byte(text), "one\ntwo")
@@ -111,16 +122,25 @@ func FuzzBlock(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got, err := mark.Put(before, len(before), body)
-		if bytes.HasSuffix(before, []byte("\r")) {
-			return // refused
-		}
-		if err != nil {
-			t.Fatalf("put into %q: %v", before, err)
-		}
-		back, err := mark.Take(got)
-		if err != nil || !bytes.Equal(back, before) {
-			t.Errorf("%q: became %q, and then %q, %v", before, got, back, err)
+		for at := 0; at <= len(before); at++ {
+			if at > 0 && at < len(before) && before[at-1] != '\n' {
+				continue
+			}
+			got, err := mark.Put(before, at, body)
+			if bytes.HasSuffix(before, []byte("\r")) {
+				return // refused
+			}
+			if err != nil {
+				within := bytes.Count(before[:at], []byte("# >>> sfcred setup ")) > bytes.Count(before[:at], []byte("# <<< sfcred setup"))
+				if !within || got != nil {
+					t.Fatalf("put into %q at %d: %q, %v", before, at, got, err)
+				}
+				continue
+			}
+			back, err := mark.Take(got)
+			if err != nil || !bytes.Equal(back, before) {
+				t.Errorf("%q: became %q, and then %q, %v", before, got, back, err)
+			}
 		}
 	})
 }

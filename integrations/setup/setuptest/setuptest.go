@@ -27,17 +27,25 @@ func Change(t *testing.T, tool setup.File, e setup.Entry, text, want string) {
 	}
 }
 
-// RoundTrip fuzzes: Remove gives back, byte for byte, what Add was given. where
-// says of the text before and after whether ours is where it belongs; nil for
-// anywhere.
+// RoundTrip fuzzes: Remove gives back, byte for byte, what Add was given; twice is
+// as once; what was added is seen; a second profile's goes without a trace of it.
+// where says of the text before and after whether ours is where it belongs; nil
+// for anywhere.
 func RoundTrip(f *testing.F, tool setup.File, e setup.Entry, where func(after, before []byte) bool) {
 	f.Fuzz(func(t *testing.T, text []byte) {
+		given := bytes.Clone(text)
 		before, err := tool.Remove(text, e)
+		if !bytes.Equal(text, given) {
+			t.Fatalf("%q was changed in place, to %q", given, text)
+		}
 		if err != nil {
 			return
 		}
 		after, err := tool.Add(before, e)
 		if err != nil {
+			if after != nil {
+				t.Errorf("%q: an error, and %q", before, after)
+			}
 			return
 		}
 		if where != nil && !where(after, before) {
@@ -45,6 +53,24 @@ func RoundTrip(f *testing.F, tool setup.File, e setup.Entry, where func(after, b
 		}
 		if back, err := tool.Remove(after, e); err != nil || !bytes.Equal(back, before) {
 			t.Errorf("%q: became %q, and then %q, %v", before, after, back, err)
+		}
+		if again, err := tool.Add(after, e); err != nil || !bytes.Equal(again, after) {
+			t.Errorf("%q: became %q, and then %q, %v", before, after, again, err)
+		}
+		if names, err := tool.Profiles(after); err != nil || !slices.Contains(names, e.Profile) && !tool.Default {
+			t.Errorf("%q: it is seen for %q, %v", after, names, err)
+		}
+		second := e
+		second.Profile += "-2"
+		if had, err := tool.Profiles(after); err != nil || slices.Contains(had, second.Profile) || tool.Default {
+			return
+		}
+		both, err := tool.Add(after, second)
+		if err != nil {
+			return
+		}
+		if back, err := tool.Remove(both, second); err != nil || !bytes.Equal(back, after) {
+			t.Errorf("%q: became %q, and then %q, %v", after, both, back, err)
 		}
 	})
 }
