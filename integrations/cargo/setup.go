@@ -100,7 +100,7 @@ func add(text []byte, e setup.Entry) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return edited, c.checkRest(edited)
+	return c.checkRest(edited)
 }
 
 func remove(text []byte, e setup.Entry) ([]byte, error) {
@@ -112,7 +112,7 @@ func remove(text []byte, e setup.Entry) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return edited, c.checkRest(edited)
+	return c.checkRest(edited)
 }
 
 // profiles are those with an entry in the list.
@@ -167,17 +167,17 @@ type listEntry struct {
 	words    []string
 }
 
-// checkRest holds an edit to having left all other keys what they are. One that
+// checkRest gives an edit that has left all other keys what they are. One that
 // stands behind a head of ours, for example, would go to another table with it.
-func (c *config) checkRest(edited []byte) error {
+func (c *config) checkRest(edited []byte) ([]byte, error) {
 	after, err := readConfig(edited)
 	if err != nil {
-		return fmt.Errorf("with the change %w", err)
+		return nil, fmt.Errorf("with the change %w", err)
 	}
 	if !slices.Equal(c.rest, after.rest) {
-		return errors.New("other keys would no longer mean the same")
+		return nil, errors.New("other keys would no longer mean the same")
 	}
-	return nil
+	return edited, nil
 }
 
 // readConfig reads a text that must be TOML.

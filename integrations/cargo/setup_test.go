@@ -2,9 +2,13 @@ package cargo_test
 
 import (
 	"bytes"
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/pelletier/go-toml/v2"
 
 	"sfcred/integrations/cargo"
 	"sfcred/integrations/setup"
@@ -170,6 +174,45 @@ func FuzzSetup(f *testing.F) {
 	f.Add([]byte("a.b = '''x\ny'''\n[[c]]\n[[c]]\nd = {e = 1}\n"))
 	f.Add([]byte(begin + "[registry]\n" + list + end))
 	setuptest.RoundTrip(f, cargo.Setup(), entry, nil)
+}
+
+// What is added is, to a whole reader of TOML, the entry behind those that were
+// there, and everything else is as it was.
+func FuzzTOML(f *testing.F) {
+	f.Add([]byte("[registry]\nglobal-credential-providers = [\n  'a', # c\n  \"b c\", # d\n]\n"))
+	f.Add([]byte("[registry]\ndefault = \"x\"\n[net]\nretry = 0x3\n[[c]]\nd = 1979-05-27\n"))
+	f.Add([]byte("[registry.a]\nb = '''\n[registry]\n'''\n"))
+	f.Add([]byte("[a.b]\n[a]\nc.d = {e = [{}, 1e3, inf]}"))
+	f.Add([]byte("\"registry\".x = 1\r\n[registries]\r\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var before, after map[string]any
+		if toml.Unmarshal(text, &before) != nil {
+			return
+		}
+		added, err := cargo.Setup().Add(text, entry)
+		if err != nil {
+			return
+		}
+		if err := toml.Unmarshal(added, &after); err != nil {
+			t.Fatalf("%q became %q: %v", text, added, err)
+		}
+		want := []any{"cargo:token"}
+		registry, _ := before["registry"].(map[string]any)
+		if registry == nil {
+			registry = map[string]any{}
+		}
+		if list, ok := registry["global-credential-providers"].([]any); ok {
+			want = list
+		}
+		if names, _ := cargo.Setup().Profiles(text); slices.Contains(names, entry.Profile) {
+			return // it is replaced
+		}
+		registry["global-credential-providers"] = append(slices.Clone(want), "sfcred-cargo --profile lab")
+		before["registry"] = registry
+		if got, want := fmt.Sprint(after), fmt.Sprint(before); got != want {
+			t.Fatalf("%q became %q: got %s, want %s", text, added, got, want)
+		}
+	})
 }
 
 func TestProfiles(t *testing.T) {
