@@ -61,9 +61,9 @@ func ParseVersion(output []byte) (version string, bearer bool, err error) {
 	fields := strings.Fields(string(output)) // git version 2.39.5 (Apple Git-154)
 	if len(fields) >= 3 && fields[0] == "git" && fields[1] == "version" {
 		parts := strings.Split(fields[2], ".")
-		major, err1 := strconv.Atoi(parts[0])
+		major, err1 := strconv.ParseUint(parts[0], 10, 16)
 		if len(parts) > 1 && err1 == nil {
-			if minor, err := strconv.Atoi(parts[1]); err == nil {
+			if minor, err := strconv.ParseUint(parts[1], 10, 16); err == nil {
 				return fields[2], major > 2 || major == 2 && minor >= oldest, nil
 			}
 		}
@@ -138,13 +138,21 @@ func Stale(settings []Setting, e setup.Entry) []string {
 }
 
 // Unset is the command line of git that takes the profile's helper off a key; of
-// another helper's list, that alone.
+// another helper's list, that alone, by whichever path it is called there.
 func Unset(settings []Setting, key string, e setup.Entry) []string {
 	unset := []string{"config", "--global", "--unset-all", key}
+	var own []string
+	others := false
 	for _, v := range valuesOf(settings, key) {
-		if v != "" && !belongs(v, e) {
-			return append(unset, "^"+escape(value(e))+"$")
+		switch {
+		case belongs(v, e):
+			own = append(own, "^"+escape(v)+"$")
+		case v != "":
+			others = true
 		}
+	}
+	if others {
+		return append(unset, strings.Join(setup.Unique(own), "|"))
 	}
 	return unset
 }
@@ -231,11 +239,11 @@ func wordsOf(value string) []string {
 // escape makes an extended regular expression of a text.
 func escape(text string) string {
 	var b strings.Builder
-	for _, r := range text {
-		if strings.ContainsRune(`\.[]()*+?{}|^$`, r) {
+	for _, c := range []byte(text) { // a path need not be UTF-8
+		if strings.IndexByte(`\.[]()*+?{}|^$`, c) >= 0 {
 			b.WriteByte('\\')
 		}
-		b.WriteRune(r)
+		b.WriteByte(c)
 	}
 	return b.String()
 }

@@ -111,6 +111,12 @@ func TestUnset(t *testing.T) {
 	if got, want := joined([][]string{git.Unset(there, keyA, entry)}), "config|--global|--unset-all|"+keyA+"|^sfcred --profile lab$"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	// Ours goes by whatever path it was set.
+	there = append(there, git.Setting{Key: keyA, Value: "!/old/git-credential-sfcred --profile lab"})
+	want := "config|--global|--unset-all|" + keyA + `|^!/old/git-credential-sfcred --profile lab$|^sfcred --profile lab$`
+	if got := joined([][]string{git.Unset(there, keyA, entry)}); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 }
 
 func TestEmpty(t *testing.T) {
