@@ -81,7 +81,7 @@ type tomlReader struct {
 // decodeTOML reads a config file's text; its errors are *tomlError.
 func decodeTOML(text []byte) (*Config, error) {
 	if !utf8.Valid(text) {
-		return nil, &tomlError{0, "it is not UTF-8 text"}
+		return nil, &tomlError{notUTF8(text), "it is not UTF-8 text"}
 	}
 	r := &tomlReader{config: &Config{Profiles: map[string]*Profile{}}, seen: map[string]bool{}}
 	r.parser.Reset(text)
@@ -97,6 +97,19 @@ func decodeTOML(text []byte) (*Config, error) {
 		return nil, &tomlError{0, "it is not TOML"}
 	}
 	return r.config, nil
+}
+
+// notUTF8 is where a text stops being UTF-8.
+func notUTF8(text []byte) int {
+	at := 0
+	for at < len(text) {
+		r, size := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		at += size
+	}
+	return at
 }
 
 // offset is where a piece of the text stands in it.
