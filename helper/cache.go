@@ -99,7 +99,8 @@ func (s *Source) booted() time.Time {
 	return s.clock().Round(0).Add(-up)
 }
 
-// refusal is a remembered refusal, good for the key it was spoken for.
+// refusal is a remembered refusal, good for the key it was spoken for. Its file is
+// the digest of what follows, a line's end, and JSON.
 type refusal struct {
 	Fingerprint string        `json:"fingerprint"`
 	Began       int64         `json:"began_at"` // the exchange
@@ -209,8 +210,9 @@ func (e entry) refused(fingerprint string, now time.Time) (*RefusedError, time.T
 	if err != nil {
 		return nil, time.Time{}
 	}
+	sum, text, _ := strings.Cut(string(b), "\n")
 	var r refusal
-	if json.Unmarshal(b, &r) != nil || r.Error == nil || r.Fingerprint != fingerprint {
+	if sum != digest(text) || json.Unmarshal([]byte(text), &r) != nil || r.Error == nil || r.Fingerprint != fingerprint {
 		return nil, time.Time{}
 	}
 	if age := now.Sub(time.Unix(0, r.At)); age < 0 || age >= refusalLife || e.set(time.Unix(0, r.Booted)) {
@@ -226,6 +228,6 @@ func (e entry) refuse(fingerprint string, began, now time.Time, err *RefusedErro
 	}
 	r := refusal{fingerprint, began.UnixNano(), now.UnixNano(), e.booted().UnixNano(), err}
 	if b, jsonErr := json.Marshal(r); jsonErr == nil {
-		_ = e.dir.WriteFile(e.key+".refused", b)
+		_ = e.dir.WriteFile(e.key+".refused", []byte(digest(string(b))+"\n"+string(b)))
 	}
 }

@@ -44,8 +44,19 @@ func (p *Profile) CacheKey() string { return p.cacheKey() }
 // Text is the config file's text.
 func (c *Config) Text() ([]byte, error) { return encodeTOML(c) }
 
+// Refused is what is remembered for a key.
+func (s *Source) Refused(fingerprint string) *RefusedError {
+	e, err := s.openEntry()
+	if err != nil {
+		return nil
+	}
+	defer e.close()
+	refused, _ := e.refused(fingerprint, s.clock())
+	return refused
+}
+
 // Remembered is what is remembered for a key where the cache directory has text
-// as the file of its refusal.
+// in the file of its refusal.
 func Remembered(t testing.TB, dir string, text []byte, fingerprint string, now time.Time) (*RefusedError, time.Time) {
 	t.Helper()
 	s := Source{CacheDir: dir, Profile: Profile{ClientID: "x"}, now: func() time.Time { return now }}
@@ -53,7 +64,7 @@ func Remembered(t testing.TB, dir string, text []byte, fingerprint string, now t
 	e, err := s.openEntry()
 	if err == nil {
 		defer e.close()
-		err = e.dir.WriteFile(e.key+".refused", text)
+		err = e.dir.WriteFile(e.key+".refused", []byte(digest(string(text))+"\n"+string(text)))
 	}
 	if err != nil {
 		t.Fatal(err)
