@@ -180,6 +180,16 @@ func TestPublicPartOfAnother(t *testing.T) {
 		t.Error("PKCS#8 with a public key: got another key")
 	}
 
+	// Under another tag than [1] it would be passed over.
+	for name, der := range map[string][]byte{
+		"SEC 1":  replace(sec1, []byte{0xa1, 0x44, 3, 66}, []byte{0xa2, 0x44, 3, 66}),
+		"PKCS#8": replace(inPKCS8, []byte{0xa1, 0x44, 3, 66}, []byte{0xb1, 0x44, 3, 66}),
+	} {
+		label := map[string]string{"SEC 1": "EC PRIVATE KEY", "PKCS#8": "PRIVATE KEY"}[name]
+		refused(t, name, encodePEM(label, der), "malformed "+name+" PEM")
+	}
+	refused(t, "PKCS#8 Ed25519", encodePEM("PRIVATE KEY", replace(v1, []byte{0x81, 33, 0}, []byte{0x82, 33, 0})), "malformed PKCS#8 PEM")
+
 	const want = "the public part does not belong to the private part"
 	for _, test := range []struct {
 		name, label string

@@ -76,15 +76,17 @@ func inspectPKCS1(der []byte) error {
 }
 
 // inspectSEC1 reads an ECPrivateKey, RFC 5915 section 3. In PKCS#8 the curve
-// stands outside of it.
+// stands outside of it. More stands for what comes behind, which encoding/asn1
+// ignores: there is nothing, unless the tag of the public key is damaged.
 func inspectSEC1(der []byte, curve asn1.ObjectIdentifier) ([]byte, error) {
 	var key struct {
 		Version    int
 		PrivateKey []byte
 		Curve      asn1.ObjectIdentifier `asn1:"optional,explicit,tag:0"`
 		PublicKey  asn1.BitString        `asn1:"optional,explicit,tag:1"`
+		More       asn1.RawValue         `asn1:"optional"`
 	}
-	if _, err := asn1.Unmarshal(der, &key); err != nil {
+	if _, err := asn1.Unmarshal(der, &key); err != nil || key.More.FullBytes != nil {
 		return nil, errMalformed
 	}
 	if curve == nil {
@@ -111,7 +113,8 @@ func namedCurve(algorithm pkix.AlgorithmIdentifier) (asn1.ObjectIdentifier, erro
 	return curve, nil
 }
 
-// inspectPKCS8 reads a OneAsymmetricKey, RFC 5958 section 2.
+// inspectPKCS8 reads a OneAsymmetricKey, RFC 5958 section 2; More is as in
+// inspectSEC1.
 func inspectPKCS8(der []byte) ([]byte, error) {
 	var key struct {
 		Version    int
@@ -119,8 +122,9 @@ func inspectPKCS8(der []byte) ([]byte, error) {
 		PrivateKey []byte
 		Attributes []asn1.RawValue `asn1:"optional,tag:0,set"`
 		PublicKey  asn1.BitString  `asn1:"optional,tag:1"`
+		More       asn1.RawValue   `asn1:"optional"`
 	}
-	if _, err := asn1.Unmarshal(der, &key); err != nil {
+	if _, err := asn1.Unmarshal(der, &key); err != nil || key.More.FullBytes != nil {
 		return nil, errMalformed
 	}
 	switch key.Algorithm.Algorithm.String() {
