@@ -57,22 +57,14 @@ func TestTextForm(t *testing.T) {
 	}
 }
 
-// A stored key that lost or changed any byte is found, also for EC and
-// Ed25519, where another number is a key too.
-func TestDamagedText(t *testing.T) {
+// A stored key that lost any byte is found; see TestFlipsText for one that
+// changed.
+func TestShortText(t *testing.T) {
 	for name, raw := range generated() {
 		text := keyOf(t, raw).Text()
 		for i := range text {
-			changed := []byte(text)
-			changed[i] ^= 1
-			for _, damaged := range []string{string(changed), text[:i], text[:i] + text[i+1:]} {
-				key, err := jose.ParseText(damaged)
-				if err == nil || key != nil {
-					t.Fatalf("%s, byte %d: got %v, %v, want an error", name, i, key, err)
-				}
-				if leaks(err.Error(), []byte(text)) {
-					t.Fatalf("error repeats the text: %v", err)
-				}
+			if key, err := jose.ParseText(text[:i] + text[i+1:]); err == nil || key != nil {
+				t.Fatalf("%s, byte %d: got %v, %v, want an error", name, i, key, err)
 			}
 		}
 	}
