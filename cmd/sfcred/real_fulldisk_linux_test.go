@@ -1,0 +1,137 @@
+//go:build kill
+
+package main
+
+import (
+	"testing"
+
+	"sfcred/helper"
+	"sfcred/keychain"
+)
+
+// diskCases are all commands that write to a disk: those of killCases that are
+// about the same files are there once.
+var diskCases = []diskCase{
+	killed("login", diskCase{judge: ofKeys}),
+	killed("login and delete the source", diskCase{judge: ofKeys}),
+	killed("login with another key", diskCase{judge: ofKeys}),
+	killed("login with another client", diskCase{judge: ofKeys}),
+	killed("login with the pending key", diskCase{judge: ofKeys}),
+	killed("keygen", diskCase{judge: ofKeys}),
+	killed("keygen again", diskCase{judge: ofKeys}),
+	killed("edit the store", diskCase{judge: ofKeys}),
+	killed("edit the name", diskCase{judge: ofKeys}),
+	killed("remove", diskCase{judge: ofKeys, seeded: warm}),
+	{judge: ofKeys, did: expires, killCase: killCase{
+		name: "edit the hosts and the expiry", before: "*test first key@keychain", after: "*test first key@keychain api.example",
+		args: []string{"edit", "--host", "+api.example", "--expires", "2099-12-31"}}},
+	{judge: ofKeys, killCase: killCase{
+		name: "use", before: "*test first key@keychain; two second other@keychain", after: "test first key@keychain; *two second other@keychain",
+		args: []string{"use", "two"}}},
+	{judge: ofKeys, seeded: orphaned, did: noOrphan, killCase: killCase{
+		name: "remove the orphans", before: "*test first key@keychain", after: "*test first key@keychain",
+		args: []string{"remove", "--orphans"}}},
+	{judge: ofKeys, seeded: withID, killCase: killCase{
+		name: "import", before: "", after: "*test first key@keychain",
+		args: []string{"import", "-p", "test", "--all", "home/with-id.pem", "URL", "API"}}},
+
+	{judge: ofAnswer, killCase: killCase{name: "token", args: []string{"token"}}},
+	{judge: ofAnswer, seeded: warm, killCase: killCase{name: "token, once more", args: []string{"token", "--force"}}},
+	{judge: ofAnswer, killCase: killCase{name: "header", args: []string{"header"}}},
+	{judge: ofAnswer, killCase: killCase{name: "helper kubectl", args: []string{"helper", "kubectl"}}},
+	{judge: ofAnswer, stdin: "capability[]=authtype\nprotocol=http\nhost=127.0.0.1\n\n", killCase: killCase{
+		name: "helper git", args: []string{"helper", "git", "get"}}},
+	{judge: ofAnswer, report: true, killCase: killCase{name: "list", args: []string{"list", "--refresh"}}},
+	{judge: ofAnswer, report: true, killCase: killCase{name: "doctor", args: []string{"doctor"}}},
+	{judge: ofAnswer, report: true, killCase: killCase{name: "status", args: []string{"status"}}},
+
+	{judge: ofRest, seeded: warm, killCase: killCase{
+		name: "exec", args: []string{"exec", "--", "sh", "-c", `cat "$BEARER_TOKEN_FILE"`}}},
+	{judge: ofRest, seeded: warm, killCase: killCase{
+		name: "exec with a file for a group", args: []string{"exec", "--token-file", "home/token", "--mode", "0640", "--", "cat", "home/token"}}},
+
+	tool("bazel", "--write", ".bazelrc", "build --jobs=2\n"),
+	tool("bazel", "--remove", ".bazelrc", "build --jobs=2\n"),
+	tool("cargo", "--write", ".cargo/config.toml", "[net]\nretry = 3\n"),
+	tool("terraform", "--write", "", ""),
+	tool("terraform", "--remove", "", ""),
+	tool("restish", "--write", "", ""),
+	tool("git", "--write", "", ""),
+}
+
+// TestRealFullDisk has each step of each command that writes fail as on a disk
+// that is full, or broken.
+func TestRealFullDisk(t *testing.T) { onDisks(t, fullDisks) }
+
+// TestRealReadOnly has each step of each command that writes fail as on a disk
+// that is read-only, or becomes so.
+func TestRealReadOnly(t *testing.T) { onDisks(t, readOnlyDisks) }
+
+func onDisks(t *testing.T, faults []fault) {
+	needsSteps(t)
+	sfcred := release(t)
+	total := &diskTally{}
+	t.Run("steps", func(t *testing.T) {
+		for _, c := range diskCases {
+			if c.args[0] != "login" && c.args[0] != "keygen" && c.before == "" && c.after == "" {
+				c.before, c.after = "*test first key@keychain", "*test first key@keychain"
+			}
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				newDiskVictim(t, sfcred, total).atEachFault(c, faults)
+			})
+		}
+	})
+	t.Log("in all:", total)
+}
+
+// killed is a case of killCases.
+func killed(name string, c diskCase) diskCase {
+	for _, k := range killCases {
+		if k.name == name {
+			c.killCase = k
+			return c
+		}
+	}
+	panic("there is no case " + name)
+}
+
+// tool is the setup of a tool that has a file with a text already.
+func tool(name, flag, path, text string) diskCase {
+	return diskCase{judge: ofTool, killCase: killCase{name: "setup " + name + " " + flag, args: []string{"setup", name, flag}}, seeded: func(v *diskVictim) {
+		if path != "" {
+			v.writeTool(path, text)
+		}
+		if flag == "--remove" {
+			v.works("sfcred", "setup", name, "--write")
+		}
+	}}
+}
+
+// warm leaves a token in the cache, and what was learnt of the client.
+func warm(v *diskVictim) { v.works("sfcred", "list", "--refresh") }
+
+// orphaned leaves a key that no profile uses, and a note of it.
+func orphaned(v *diskVictim) {
+	id := keychain.NewID()
+	entries := v.secrets.Entries()
+	entries[id] = killKeys()["ec"].Text()
+	v.secrets.SetEntries("sfcred", entries)
+	check(v.T, v.config().Update(v.Context(), func(c *helper.Config) error {
+		c.Unfinished = append(c.Unfinished, keychain.StoreKeychain+":"+id)
+		return nil
+	}))
+}
+
+func noOrphan(v *diskVictim) bool { return len(v.unused()) == 0 }
+
+// expires says whether the profile's client expires.
+func expires(v *diskVictim) bool {
+	c, err := v.config().Load()
+	return err == nil && !c.Profiles["test"].Expires.IsZero()
+}
+
+// withID leaves a key that carries its client's ID.
+func withID(v *diskVictim) {
+	v.write("home/with-id.pem", append([]byte("first\n"), v.source...))
+}
