@@ -283,10 +283,14 @@ func (v *diskVictim) wantSaid(r run) {
 	switch {
 	case r.code == 0 && (failed || !r.report && shape(r.stdout) != shape(r.clean.stdout)):
 		wrong("exit code 0, and an answer of %d bytes, shape\n%s\nwant\n%s", len(r.stdout), shape(r.stdout), shape(r.clean.stdout))
+	case r.code == 0 && !r.warns() && strings.HasPrefix(r.step, "fsync /"):
+		wrong("not a word, and perhaps it is not on the disk")
 	case r.code == 0 && r.warns():
 		v.disk.warned++
 	case r.code == 0:
 		v.disk.silent++
+	case r.stdout != "" && !r.prints(v):
+		wrong("it failed, with %q on standard output", r.stdout)
 	case mute || !failed || r.code < 0 || r.code > exitNetwork && r.code != exitNotStarted:
 		wrong("it failed without an error")
 	default:
@@ -304,6 +308,13 @@ func (r run) warns() bool {
 	return warningLine.MatchString(r.stderr) || r.report && notKept.MatchString(r.stdout)
 }
 
+// prints says whether a failure's answer is what setup prints where it could not
+// write, for people to do it.
+func (r run) prints(v *diskVictim) bool {
+	last := len(r.args) - 1
+	return r.args[0] == "setup" && r.args[last] == "--write" && r.stdout == v.works("sfcred", r.args[:last]...)
+}
+
 var notKept = regexp.MustCompile(`is not kept|tokens are not kept`)
 
 // shape is an answer without what is new each time.
@@ -311,7 +322,7 @@ func shape(answer string) string {
 	return newEachTime.ReplaceAllString(answer, "…")
 }
 
-var newEachTime = regexp.MustCompile(`ey[\w-]+\.[\w-]+\.[\w-]+|\d+|[A-Za-z0-9+/]{40,}=*`)
+var newEachTime = regexp.MustCompile(`ey[\w-]+\.[\w-]+\.[\w-]+|[A-Za-z0-9+/]{40,}=*|\d+`)
 
 // kept words what sfcred has learnt: of how many clients, and whose tokens.
 func (v *diskVictim) kept() string {

@@ -3,6 +3,7 @@
 package disk
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -21,16 +22,23 @@ func Owner(info fs.FileInfo) (uid int, ok bool) {
 	return int(stat.Uid), true
 }
 
-// syncDir makes the names in dir durable. Its failure is not reported: the
-// rename has happened, and the caller must not be told that the old file
-// stands. Several file systems know no fsync of a directory.
-func syncDir(dir string) {
+// syncDir makes the names in dir durable. Where a directory cannot be read, or
+// the file system knows no fsync of one, nothing can be done about it; EBADF and
+// EINVAL say so, as PostgreSQL has found out (fsync_fname_ext in fd.c).
+func syncDir(dir string) error {
 	f, err := os.Open(dir)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
 	if err != nil {
-		return
+		return err
 	}
 	defer f.Close()
-	_ = f.Sync()
+	err = f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EBADF) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
 }
 
 // patiently calls f: what others have open can be replaced.

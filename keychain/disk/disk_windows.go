@@ -18,7 +18,7 @@ func Owner(fs.FileInfo) (uid int, ok bool) { return 0, false }
 
 // syncDir does nothing: NTFS journals names by itself and cannot flush a
 // directory opened for reading.
-func syncDir(string) {}
+func syncDir(string) error { return nil }
 
 // patience is how long patiently goes on.
 const patience = time.Second

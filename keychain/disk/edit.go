@@ -45,8 +45,10 @@ func Edit(path string, limit int64, change func(text []byte) ([]byte, error)) er
 	if err := patiently(func() error { return atomicwriter.WriteFile(target, text, mode) }); err != nil {
 		return fmt.Errorf("edit %q: %w", path, unnamed(err))
 	}
-	syncDir(dir)
 	_ = removeLeft(target, stale)
+	if err := syncDir(dir); err != nil {
+		return fmt.Errorf("edit %q: %w", path, unsure(err))
+	}
 	return nil
 }
 
@@ -85,6 +87,8 @@ func remove(path, target string) error {
 	if err := os.Remove(target); err != nil {
 		return fmt.Errorf("edit %q: %w", path, err)
 	}
-	syncDir(filepath.Dir(target))
+	if err := syncDir(filepath.Dir(target)); err != nil {
+		return fmt.Errorf("edit %q: %w", path, unsure(err))
+	}
 	return nil
 }

@@ -14,8 +14,9 @@ import (
 // WriteFile puts data in place at path as a whole, with mode 0600, and makes
 // missing parent directories with mode 0700. A symlink at path is followed and
 // its target replaced, since people link their dotfiles. Data and names are on
-// the disk when it returns. On an error the old file stands as it was. What
-// killed writers of this file have left is removed when it is an hour old.
+// the disk when it returns. On an error the old file stands as it was, or the
+// new one does and may not outlast a crash. What killed writers of this file have
+// left is removed when it is an hour old.
 func WriteFile(path string, data []byte) error {
 	target, err := followLinks(path)
 	if err != nil {
@@ -31,9 +32,16 @@ func WriteFile(path string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("write %q: %w", path, unnamed(err))
 	}
-	syncDir(dir)
 	_ = removeLeft(target, stale)
+	if err := syncDir(dir); err != nil {
+		return fmt.Errorf("write %q: %w", path, unsure(err))
+	}
 	return nil
+}
+
+// unsure is the error of a change that was made, but perhaps not on the disk.
+func unsure(err error) error {
+	return fmt.Errorf("it is done, but may not outlast a crash: %w", unnamed(err))
 }
 
 // unnamed takes the name of the temporary file, which nobody knows, off an
@@ -141,8 +149,7 @@ func makeDirs(dir string) error {
 		err = os.Mkdir(dir, 0o700)
 	}
 	if err == nil {
-		syncDir(filepath.Dir(dir))
-		return nil
+		return syncDir(filepath.Dir(dir))
 	}
 	// Mkdir on what is there fails in many ways (EEXIST, EROFS, EISDIR for
 	// "/"): what counts is whether it is a directory.
