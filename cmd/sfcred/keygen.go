@@ -248,18 +248,26 @@ func (k *keygenRun) print(public crypto.PublicKey, alg string) error {
 	if out == "" {
 		return k.answer(string(text))
 	}
-	if err := writeNew(out, text); err != nil {
+	if err := writeNew(out, text, 0o644); err != nil {
 		return fmt.Errorf("write the public key: %w", err)
 	}
 	return nil
 }
 
-// writeNew writes a file that must not be there yet, for all to read.
-func writeNew(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+// writeNew writes a file that must not be there yet, for all to read. Of one that
+// the disk does not take whole nothing stays, or the error says that it does.
+func writeNew(path string, text []byte, mode fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
-	return cmp.Or(err, f.Close())
+	err = cmp.Or(err, f.Close())
+	if err == nil {
+		return nil
+	}
+	if left := os.Remove(path); left != nil {
+		return fmt.Errorf("%w; what there is of it stays: %w", err, left)
+	}
+	return err
 }

@@ -121,7 +121,10 @@ func (l helperLink) make() error {
 		if err != nil {
 			return fmt.Errorf("copy sfcred to %s: %w", l.path, err)
 		}
-		return os.WriteFile(l.path, data, 0o755)
+		if err := writeNew(l.path, data, 0o755); err != nil {
+			return fmt.Errorf("copy sfcred: %w", err)
+		}
+		return nil
 	}
 	if err := os.Symlink(l.target(), l.path); err != nil {
 		return &hintedError{

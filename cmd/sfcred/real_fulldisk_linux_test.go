@@ -3,6 +3,9 @@
 package main
 
 import (
+	"encoding/pem"
+	"os"
+	"strings"
 	"testing"
 
 	"sfcred/helper"
@@ -19,6 +22,9 @@ var diskCases = []diskCase{
 	killed("login with the pending key", diskCase{judge: ofKeys}),
 	killed("keygen", diskCase{judge: ofKeys}),
 	killed("keygen again", diskCase{judge: ofKeys}),
+	{judge: ofPublicKey, seeded: noPublicKey, killCase: killCase{
+		name: "keygen into a file", before: "*test first key@keychain", after: "*test first key@keychain +new@keychain", done: exitUsage,
+		args: []string{"keygen", "--alg", "ES256", "--out", "public.pem"}}},
 	killed("edit the store", diskCase{judge: ofKeys}),
 	killed("edit the name", diskCase{judge: ofKeys}),
 	killed("remove", diskCase{judge: ofKeys, seeded: warm}),
@@ -110,6 +116,20 @@ func tool(name, flag, path, text string) diskCase {
 
 // warm leaves a token in the cache, and what was learnt of the client.
 func warm(v *diskVictim) { v.works("sfcred", "list", "--refresh") }
+
+func noPublicKey(v *diskVictim) { check(v.T, os.RemoveAll(v.path("public.pem"))) }
+
+// ofPublicKey is ofKeys for a command that writes a public key: that is whole, or
+// not there, or said to be left.
+func ofPublicKey(v *diskVictim, r run) {
+	v.Helper()
+	text, err := os.ReadFile(v.path("public.pem"))
+	if block, _ := pem.Decode(text); err == nil && block == nil && !strings.Contains(r.stderr, "what there is of it stays") || r.code == 0 && block == nil {
+		v.disk.torn++
+		v.Errorf("the public key is torn: it has %d bytes", len(text))
+	}
+	ofKeys(v, r)
+}
 
 // orphaned leaves a key that no profile uses, and a note of it.
 func orphaned(v *diskVictim) {
