@@ -65,7 +65,8 @@ func comeAgain(err error) (time.Duration, bool) {
 	var certificate *tls.CertificateVerificationError
 	var alert tls.AlertError
 	var record tls.RecordHeaderError
-	lasting := errors.As(err, &certificate) || errors.As(err, &alert) || errors.As(err, &record) || errors.As(err, &dns) && dns.IsNotFound
+	lasting := errors.As(err, &certificate) || errors.As(err, &alert) || errors.As(err, &record) ||
+		errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &dns) && dns.IsNotFound
 	return 0, !lasting
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -178,6 +179,7 @@ func TestDiagnose(t *testing.T) {
 		{"a certificate of the past", Evidence{Now: now, Err: lost(expired(valid(-9000*time.Hour, -8000*time.Hour)))}, "clock off, service down"},
 		{"the past", Evidence{Now: now, Worked: now.Add(time.Hour), Err: lost(expired(valid(-2*time.Hour, -time.Hour)))}, "clock off!"},
 		{"no TLS at that port", Evidence{Err: lost(tls.RecordHeaderError{})}, "wrong token URL, captive portal, service down"},
+		{"plain http at that port", Evidence{Err: lost(http.ErrSchemeMismatch)}, "wrong token URL, captive portal, service down"},
 		{"no TLS at that port any more", worked(Evidence{Err: lost(tls.RecordHeaderError{})}), "captive portal, service down, wrong token URL"},
 		{"no such host, never worked", Evidence{Err: lost(&net.DNSError{IsNotFound: true})}, "wrong token URL, no way to the server"},
 		{"no such host at the preset", Evidence{Preset: true, Err: lost(&net.DNSError{IsNotFound: true})}, "no way to the server, wrong token URL"},

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -34,7 +35,7 @@ func (f *findings) network(e Evidence, n *helper.NetworkError) {
 		f.add(ProxyInWay, certain, e.Proxy+" is out of reach")
 	case errors.As(n, &certificate):
 		f.certificate(e, certificate)
-	case errors.As(n, &record), errors.As(n, &alert):
+	case errors.As(n, &record), errors.As(n, &alert), errors.Is(n, http.ErrSchemeMismatch):
 		f.notTLS(e)
 	case errors.As(n, &dns):
 		f.name(e, dns)
