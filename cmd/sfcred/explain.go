@@ -169,7 +169,7 @@ func (c commands) mend(cause diagnosis.Cause, e diagnosis.Evidence) string {
 		if e.Metadata.TokenURL != "" && e.Metadata.TokenURL != c.TokenURL {
 			url = shellWord(e.Metadata.TokenURL)
 		}
-		return same + " --key KEY_FILE --token-url " + url
+		return same + " --key KEY_FILE --token-url " + url + c.beside()
 	case diagnosis.WrongAPIURL:
 		return fmt.Sprintf("sfcred edit %s --api-url URL", c.name)
 	case diagnosis.ScopeTooWide:
@@ -178,6 +178,19 @@ func (c commands) mend(cause diagnosis.Cause, e diagnosis.Evidence) string {
 		return c.doctor()
 	}
 	return c.test(cause, e)
+}
+
+// beside is what a login with another token URL has to be told again: with
+// --token-url only what is given counts.
+func (c commands) beside() string {
+	var b strings.Builder
+	if c.APIURL != "" {
+		b.WriteString(" --api-url " + shellWord(c.APIURL))
+	}
+	for _, host := range c.Hosts {
+		b.WriteString(" --host " + shellWord(host))
+	}
+	return b.String()
 }
 
 // mendEnv is mend for the profile from variables.
