@@ -150,9 +150,12 @@ func (p *program) chooseEnv() (*chosen, error) {
 	env := p.env
 	switch {
 	case env.privateKey == "" && env.privateKeyFile == "":
-		return nil, &usageError{text: "SFCRED_CLIENT_ID is set, but neither SFCRED_PRIVATE_KEY_FILE nor SFCRED_PRIVATE_KEY"}
+		return nil, &usageError{
+			"SFCRED_CLIENT_ID is set, but neither SFCRED_PRIVATE_KEY_FILE nor SFCRED_PRIVATE_KEY",
+			[]string{"export SFCRED_PRIVATE_KEY_FILE=KEY_FILE", "unset SFCRED_CLIENT_ID"},
+		}
 	case env.privateKey != "" && env.privateKeyFile != "":
-		return nil, &usageError{text: "both SFCRED_PRIVATE_KEY_FILE and SFCRED_PRIVATE_KEY are set"}
+		return nil, &usageError{"both SFCRED_PRIVATE_KEY_FILE and SFCRED_PRIVATE_KEY are set", []string{"unset SFCRED_PRIVATE_KEY"}}
 	}
 	profile := helper.Profile{ClientID: env.clientID, TokenURL: env.tokenURL, APIURL: env.apiURL}
 	if site := helper.Sites()[0]; profile.TokenURL == "" {
@@ -185,8 +188,20 @@ func (p *program) openEnv() opener {
 		}
 		file, err := jose.Load([]byte(p.env.privateKey), ask)
 		if err != nil {
-			return nil, &keychain.Error{Store: envName, Reason: fmt.Sprintf("read SFCRED_PRIVATE_KEY: %v", err), Err: err}
+			return nil, &keychain.Error{Store: envName, Reason: fmt.Sprintf("read SFCRED_PRIVATE_KEY: %v", err), Err: kindOf(err)}
 		}
 		return file.Signer(), nil
 	}
+}
+
+// kindOf is the kind that an error with a key has where it is a store's. What a
+// store has said itself, of the passphrase's file, stays.
+func kindOf(err error) error {
+	switch {
+	case errors.Is(err, jose.ErrEncrypted), errors.As(err, new(*keychain.Error)):
+		return err
+	case errors.Is(err, jose.ErrPassphrase):
+		return keychain.ErrPassphrase
+	}
+	return keychain.ErrDamaged
 }

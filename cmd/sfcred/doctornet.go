@@ -225,7 +225,7 @@ func (x *examination) addAPIHost() string {
 		host = u.Host
 	}
 	if x.profile.name == envName {
-		return "export SFCRED_HOSTS=" + host
+		return "export SFCRED_HOSTS=$SFCRED_HOSTS," + host
 	}
 	return fmt.Sprintf("sfcred edit %s --host +%s", x.profile.name, host)
 }
@@ -267,7 +267,11 @@ func (x *examination) checkClient(ctx context.Context) step {
 		s.Verdict = verdictWarn
 		return s.but(notKept)
 	case expires.IsZero() && known.IsZero():
-		return warned(fmt.Sprintf("sfcred edit %s --expires 30d", x.profile.name), "the API does not list it, so nobody knows when it expires").but(notKept)
+		hint := fmt.Sprintf("sfcred edit %s --expires 30d", x.profile.name)
+		if x.profile.name == envName { // which nothing is kept of
+			hint = ""
+		}
+		return warned(hint, "the API does not list it, so nobody knows when it expires").but(notKept)
 	}
 	return x.clientWords(firstTime(expires, known)).but(notKept)
 }
