@@ -154,6 +154,11 @@ func TestLockRefusesLinks(t *testing.T) {
 	if _, ok, err := dir.TryLock("x.lock"); ok || !errors.As(err, &unsafe) {
 		t.Errorf("got %v, %v, want an UnsafeError", ok, err)
 	}
+	// Who waits has not looked what is there, and another may have put it there by
+	// now: the opening itself is what does not follow.
+	if err := dir.AwaitUnlock(t.Context(), "x.lock"); err == nil {
+		t.Error("waited for a lock behind a link")
+	}
 	if _, err := os.Lstat(victim); !os.IsNotExist(err) {
 		t.Errorf("got %v, want the link's target not made", err)
 	}
