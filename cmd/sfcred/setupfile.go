@@ -103,7 +103,8 @@ func (s fileSetup) write() error {
 }
 
 // remove takes out of the file what write has put in, and the link where nothing
-// in the file needs it. A file in which nothing is left goes too.
+// in the file needs it. A file that write has made goes too when nothing else is
+// left in it.
 func (s fileSetup) remove() error {
 	used := false
 	err := disk.Edit(s.path, maxConfig, func(text []byte) ([]byte, error) {
@@ -115,9 +116,6 @@ func (s fileSetup) remove() error {
 			return nil, fmt.Errorf("edit %q: %w", s.path, err)
 		}
 		used = s.tool.Uses != nil && s.tool.Uses(rest)
-		if len(rest) == 0 && len(text) > 0 {
-			return nil, nil
-		}
 		return rest, nil
 	})
 	if err != nil {

@@ -53,6 +53,10 @@ func text(e setup.Entry) (string, error) {
 	return whole(deeper(member(e.Profile, api), 2)), nil
 }
 
+// made is a file that was not there before, which the blank line at its end says:
+// JSON has no comments, and only such a file may go again with its API.
+func made(member string) string { return whole(member) + "\n" }
+
 // whole is a file with one API in it.
 func whole(member string) string {
 	return "{\n" + indent + `"apis": {` + "\n" + member + "\n" + indent + "}\n}\n"
@@ -104,9 +108,12 @@ func add(text []byte, e setup.Entry) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(bytes.TrimSpace(text)) == 0 {
-		whole, err := Setup().Text(e)
-		return []byte(whole), err
+	first := deeper(member(e.Profile, value), 2)
+	switch {
+	case text == nil:
+		return []byte(made(first)), nil
+	case isBlank(text):
+		return append(bytes.Clone(text), "\n"+whole(first)...), nil
 	}
 	root, apis, err := read(text)
 	if err != nil {
@@ -116,7 +123,7 @@ func add(text []byte, e setup.Entry) ([]byte, error) {
 	lines := func(s string) string { return strings.ReplaceAll(s, "\n", eol) }
 	if apis == nil {
 		block := `"apis": {` + "\n" + deeper(member(e.Profile, value), 1) + "\n}"
-		return root.append(text, lines(deeper(block, 1)), ""), nil
+		return notMade(root.append(text, lines(deeper(block, 1)), ""), first), nil
 	}
 	if there := apis.find(e.Profile); there != nil {
 		if same(text[there.value:there.to], value) {
@@ -127,12 +134,24 @@ func add(text []byte, e setup.Entry) ([]byte, error) {
 		}
 		return splice(text, there.value, there.to, strings.TrimLeft(lines(deeper(value, 2)), " ")), nil
 	}
-	return apis.append(text, lines(deeper(member(e.Profile, value), 2)), indent), nil
+	return notMade(apis.append(text, lines(first), indent), first), nil
 }
+
+// notMade keeps a file that was there, and had no API, from being taken for one
+// that sfcred made.
+func notMade(edited []byte, first string) []byte {
+	if string(edited) == made(first) {
+		return append(edited, '\n')
+	}
+	return edited
+}
+
+// isBlank says whether a file has nothing in it but what JSON takes for blanks.
+func isBlank(text []byte) bool { return len(bytes.Trim(text, " \t\r\n")) == 0 }
 
 // remove takes out the API, and what then is empty.
 func remove(text []byte, e setup.Entry) ([]byte, error) {
-	if len(bytes.TrimSpace(text)) == 0 {
+	if isBlank(text) {
 		return text, nil
 	}
 	root, apis, err := read(text)
@@ -149,15 +168,20 @@ func remove(text []byte, e setup.Entry) ([]byte, error) {
 	if len(apis.members) > 1 {
 		return apis.cut(text, e.Profile), nil
 	}
-	if string(text) == whole(indent+indent+string(text[there.from:there.to])) {
-		return nil, nil // it was not there before
+	first := indent + indent + string(text[there.from:there.to])
+	before, ok := bytes.CutSuffix(text, []byte("\n"+whole(first)))
+	switch {
+	case string(text) == made(first):
+		return nil, nil
+	case ok && isBlank(before):
+		return before, nil
 	}
 	return root.cut(text, "apis"), nil
 }
 
 // profiles are those of which there is an API that asks sfcred.
 func profiles(text []byte) ([]string, error) {
-	if len(bytes.TrimSpace(text)) == 0 {
+	if isBlank(text) {
 		return nil, nil
 	}
 	_, apis, err := read(text)

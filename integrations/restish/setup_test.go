@@ -44,7 +44,8 @@ func TestText(t *testing.T) {
 
 func TestAddAndRemove(t *testing.T) {
 	tests := []struct{ name, text, want string }{
-		{"nothing", "", whole},
+		{"an empty file", "", "\n" + whole},
+		{"blanks", " \r\n", " \r\n\n" + whole},
 		{"an object", "{}", strings.TrimSuffix(whole, "\n")},
 		{"no apis", "{\n  \"theme\": {}\n}\n", "{\n  \"theme\": {},\n  \"apis\": {\n" + api + "\n  }\n}\n"},
 		{
@@ -59,6 +60,19 @@ func TestAddAndRemove(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { setuptest.Change(t, restish.Setup(), entry, tt.text, tt.want) })
+	}
+}
+
+// Only a file that was not there goes again.
+func TestRemoveLeavesFile(t *testing.T) {
+	for _, text := range []string{"{\n  \"apis\": {}\n}\n\n", "{\n  \"apis\": {\n  }\n}\n\n", "{\n  \"apis\": {}\n}\n", "{}\n\n", "{}"} {
+		added, err := restish.Setup().Add([]byte(text), entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := restish.Setup().Remove(added, entry); err != nil || !strings.HasPrefix(string(back), "{}") {
+			t.Errorf("%q: became %q, and then %q, %v", text, added, back, err)
+		}
 	}
 }
 
@@ -87,7 +101,7 @@ func TestAddToOurs(t *testing.T) {
 func TestAddRefuses(t *testing.T) {
 	for _, text := range []string{
 		"// comment\n{}", "{} {}", "[]", "1", `{"apis": []}`, `{"apis": {}, "apis": {}}`, `{"apis": {"a": 1, "a": 2}}`,
-		"{", `{"a": 1,}`, "\xff",
+		"{", `{"a": 1,}`, "\xff", "\u00a0", "\u2028",
 	} {
 		if got, err := restish.Setup().Add([]byte(text), entry); err == nil {
 			t.Errorf("%s: got %q", text, got)
@@ -131,6 +145,9 @@ func FuzzSetup(f *testing.F) {
 		back, err := restish.Setup().Remove(got, entry)
 		if err != nil {
 			t.Fatalf("%q: became %q, and then %v", before, got, err)
+		}
+		if (back == nil) != (before == nil) {
+			t.Errorf("%q: became %q, and then %q", before, got, back)
 		}
 		if bytes.Equal(back, before) {
 			return

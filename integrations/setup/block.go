@@ -12,6 +12,9 @@ import (
 //	# >>> sfcred setup bazel --profile nersc
 //	…
 //	# <<< sfcred setup
+//
+// In a file that was not there a line before them says so, since only such a file
+// may go again with the last of them.
 
 // Mark is what a block is found by.
 type Mark struct{ Tool, Profile string }
@@ -19,6 +22,7 @@ type Mark struct{ Tool, Profile string }
 const (
 	markBegin = "# >>> sfcred setup "
 	markEnd   = "# <<< sfcred setup"
+	markMade  = "# sfcred made this file, and removes it when nothing else is left in it"
 )
 
 func (m Mark) begin() string { return markBegin + m.Tool + " --profile " + m.Profile }
@@ -27,7 +31,8 @@ func (m Mark) begin() string { return markBegin + m.Tool + " --profile " + m.Pro
 var ErrBlock = errors.New(`the lines "` + strings.TrimSpace(markBegin) + ` …" and "` + markEnd + `" do not come in pairs`)
 
 // Put has the body between the marks: in the block that is there, or in a new
-// one that begins at a byte of the text which a line begins at, or at its end.
+// one that begins at a byte of the text which a line begins at, or at its end. A
+// text of nil is no file.
 func (m Mark) Put(text []byte, at int, body string) ([]byte, error) {
 	eol := EOL(text)
 	block := strings.ReplaceAll(m.begin()+"\n"+strings.TrimSuffix(body, "\n")+"\n"+markEnd, "\n", eol)
@@ -38,6 +43,8 @@ func (m Mark) Put(text []byte, at int, body string) ([]byte, error) {
 	switch {
 	case to > from: // what ends its last line stays
 		return append(append(bytes.Clone(text[:from]), block...), text[to:]...), nil
+	case text == nil:
+		return []byte(markMade + "\n" + block + "\n"), nil
 	case bytes.HasSuffix(text, []byte("\r")):
 		return nil, errors.New("its last line has half a line end")
 	case at == len(text) && at > 0 && text[at-1] != '\n':
@@ -52,8 +59,24 @@ func (m Mark) Put(text []byte, at int, body string) ([]byte, error) {
 	return edited, nil
 }
 
-// Take gives the text without the block, if there is one.
+// Take gives the text without the block, if there is one; nil if Put made the
+// file, and nothing else is in it.
 func (m Mark) Take(text []byte) ([]byte, error) {
+	rest, err := m.take(text)
+	if err != nil {
+		return rest, err
+	}
+	first, others, _ := bytes.Cut(rest, []byte("\n"))
+	switch {
+	case string(bytes.TrimSuffix(first, []byte("\r"))) != markMade, bytes.Contains(others, []byte(markBegin)):
+		return rest, nil
+	case len(others) == 0:
+		return nil, nil
+	}
+	return others, nil
+}
+
+func (m Mark) take(text []byte) ([]byte, error) {
 	from, to, err := m.find(text)
 	if err != nil || from == to {
 		return text, err

@@ -50,9 +50,45 @@ func TestPutAndTake(t *testing.T) {
 		if again, err := mark.Put(got, len(got), "one\ntwo\n"); err != nil || !bytes.Equal(again, got) {
 			t.Errorf("%s, again: got %q, %v, want the same", tt.name, again, err)
 		}
-		if back, err := mark.Take(got); err != nil || string(back) != tt.text {
+		if back, err := mark.Take(got); err != nil || string(back) != tt.text || back == nil {
 			t.Errorf("%s, taken out: got %q, %v, want %q", tt.name, back, err, tt.text)
 		}
+	}
+}
+
+// A file that was not there is none again with the last of our blocks, and what
+// others have put into it is theirs.
+func TestPutMakesFile(t *testing.T) {
+	const made = "# sfcred made this file, and removes it when nothing else is left in it\n"
+	nersc := setup.Mark{Tool: "bazel", Profile: "nersc"}
+	got, err := mark.Put(nil, 0, "one\ntwo\n")
+	if want := made + block + "\n"; err != nil || string(got) != want {
+		t.Fatalf("got %q, %v, want %q", got, err, want)
+	}
+	for _, tt := range []struct{ text, want string }{
+		{made + block + "\n", ""},
+		{made + block, ""},
+		{made, ""},
+		{made + other + "\n" + block + "\n", made + other + "\n"},
+		{made + block + "\n" + other + "\n", made + other + "\n"},
+		{made + "mine\n" + block + "\n", "mine\n"},
+		{made + block + "\nmine", "mine"},
+		{"mine\n" + made + block + "\n", "mine\n" + made},
+	} {
+		back, err := mark.Take([]byte(tt.text))
+		if err != nil || string(back) != tt.want || (back == nil) != (tt.want == "") {
+			t.Errorf("%q: got %q, %v, want %q", tt.text, back, err, tt.want)
+		}
+	}
+	both, err := nersc.Put(got, len(got), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if both, err = mark.Take(both); err != nil {
+		t.Fatal(err)
+	}
+	if back, err := nersc.Take(both); err != nil || back != nil {
+		t.Errorf("with the last block of two: got %q, %v", back, err)
 	}
 }
 
@@ -138,7 +174,7 @@ func FuzzBlock(f *testing.F) {
 				continue
 			}
 			back, err := mark.Take(got)
-			if err != nil || !bytes.Equal(back, before) {
+			if err != nil || !bytes.Equal(back, before) || (back == nil) != (before == nil) {
 				t.Errorf("%q: became %q, and then %q, %v", before, got, back, err)
 			}
 		}

@@ -86,8 +86,9 @@ func (s System) InHome(elements ...string) (string, error) {
 
 // File is a tool whose configuration is a file, and how that is edited. Add and
 // Remove get the whole of it, nil where there is none, and change nothing that
-// is not ours; Remove gives back, byte for byte, what Add was given. What they
-// cannot read for sure they refuse with an error.
+// is not ours; Remove gives back, byte for byte, what Add was given, and so nil,
+// which removes the file, only where there was none. What they cannot read for
+// sure they refuse with an error.
 type File struct {
 	Name      string // the tool, as people call it
 	Helper    string // the helper's own name, where the tool calls that, or ""

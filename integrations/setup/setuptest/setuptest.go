@@ -22,8 +22,15 @@ func Change(t *testing.T, tool setup.File, e setup.Entry, text, want string) {
 	if again, err := tool.Add(got, e); err != nil || !bytes.Equal(again, got) {
 		t.Errorf("%q, again: got %q, %v", text, again, err)
 	}
-	if back, err := tool.Remove(got, e); err != nil || string(back) != text {
+	if back, err := tool.Remove(got, e); err != nil || string(back) != text || back == nil {
 		t.Errorf("%q, removed: got %q, %v", text, back, err)
+	}
+	made, err := tool.Add(nil, e)
+	if err != nil {
+		t.Errorf("no file: got %v", err)
+	}
+	if back, err := tool.Remove(made, e); err != nil || back != nil {
+		t.Errorf("no file: became %q, and then %q, %v", made, back, err)
 	}
 }
 
@@ -51,7 +58,7 @@ func RoundTrip(f *testing.F, tool setup.File, e setup.Entry, where func(after, b
 		if where != nil && !where(after, before) {
 			t.Errorf("%q: became %q", before, after)
 		}
-		if back, err := tool.Remove(after, e); err != nil || !bytes.Equal(back, before) {
+		if back, err := tool.Remove(after, e); err != nil || !bytes.Equal(back, before) || (back == nil) != (before == nil) {
 			t.Errorf("%q: became %q, and then %q, %v", before, after, back, err)
 		}
 		if again, err := tool.Add(after, e); err != nil || !bytes.Equal(again, after) {
