@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sfcred/helper"
+	"sfcred/integrations/request"
 )
 
 // The protocol (spec.md and the schemas beside it):
@@ -47,10 +48,8 @@ func Parse(input []byte) (string, error) {
 	if len(input) > MaxInput {
 		return "", errors.New("the credential helper's request is larger than 1 MiB")
 	}
-	// A map, since names in a struct match in any case, and "URI" is not "uri".
-	var in map[string]json.RawMessage
 	var uri string
-	if json.Unmarshal(input, &in) != nil || in["uri"] != nil && json.Unmarshal(in["uri"], &uri) != nil {
+	if request.Read(input, request.Members{"uri": &uri}) != nil {
 		return "", errors.New("standard input is not the JSON of a credential helper's request")
 	}
 	if uri == "" {

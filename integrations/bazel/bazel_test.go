@@ -50,7 +50,12 @@ func TestParse(t *testing.T) {
 		{`{"uri":""}`, "", "the credential helper's request names no uri"},
 		{`{"uri":null}`, "", "the credential helper's request names no uri"},
 		{`{"URI":"https://a"}`, "", "the credential helper's request names no uri"},
-		{`null`, "", "the credential helper's request names no uri"},
+		{`null`, "", bad},
+		// The first, or the last: which would be meant? Deeper ones are not read.
+		{`{"uri":"https://a","uri":"https://b"}`, "", bad},
+		{`{"uri":"https://a","\u0075ri":"https://a"}`, "", bad},
+		{`{"uri":"https://a","more":1,"more":2}`, "", bad},
+		{`{"more":[{"uri":"https://b","uri":"https://c"}],"uri":"https://a"}`, "https://a", ""},
 		{``, "", bad},
 		{`[]`, "", bad},
 		{`"https://a"`, "", bad},

@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"sfcred/helper"
+	"sfcred/integrations/request"
 )
 
 // The protocol (https://doc.rust-lang.org/cargo/reference/credential-provider-protocol.html).
@@ -55,24 +56,22 @@ func Parse(line []byte) (Request, error) {
 	if len(line) > MaxLine {
 		return Request{}, errors.New("cargo's request is larger than 1 MiB")
 	}
-	var in struct {
-		V        int    `json:"v"`
-		Kind     string `json:"kind"`
-		Registry struct {
-			IndexURL string `json:"index-url"`
-		} `json:"registry"`
-		Args []string `json:"args"`
-	}
-	if json.Unmarshal(line, &in) != nil {
+	var r Request
+	var version int
+	err := request.Read(line, request.Members{
+		"v": &version, "kind": &r.Kind, "args": &r.Args,
+		"registry": request.Members{"index-url": &r.URL},
+	})
+	switch {
+	case err != nil:
 		return Request{}, errors.New("cargo's request is not the JSON of a credential request")
-	}
-	if in.V != 1 {
-		return Request{}, fmt.Errorf("unsupported protocol version %d", in.V)
-	}
-	if in.Registry.IndexURL == "" {
+	case version != 1:
+		return Request{}, fmt.Errorf("unsupported protocol version %d", version)
+	case r.URL == "":
 		return Request{}, errors.New("cargo's request names no index-url")
 	}
-	return Request{in.Kind, strings.TrimPrefix(in.Registry.IndexURL, "sparse+"), in.Args}, nil
+	r.URL = strings.TrimPrefix(r.URL, "sparse+")
+	return r, nil
 }
 
 // Reply is the answer to a get. expires has a margin in it already, and Cargo

@@ -37,6 +37,9 @@ func TestParse(t *testing.T) {
 		// A registry whose index is a git repository.
 		{`{"v":1,"kind":"get","registry":{"index-url":"https://github.com/rust-lang/crates.io-index"}}`, cargo.Request{"get", "https://github.com/rust-lang/crates.io-index", nil}},
 		{`{"v":1,"kind":"get","registry":{"index-url":"ssh://git@example.org/index"}}`, cargo.Request{"get", "ssh://git@example.org/index", nil}},
+		// Names are taken as they are; what they mean in another case is not known.
+		{`{"v":1,"kind":"get","registry":{"index-url":"https://a/","INDEX-URL":"https://b/","Index-Url":7},"KIND":"login","Args":["x"],"V":2}`, cargo.Request{"get", "https://a/", nil}},
+		{`{"v":1,"kind":"get","registry":{"index-url":"https://a/","more":{"a":1,"a":2}}}`, cargo.Request{"get", "https://a/", nil}},
 		// Once, in lower case, in front; the host rule refuses the rest.
 		{`{"v":1,"kind":"get","registry":{"index-url":"sparse+sparse+https://a/"}}`, cargo.Request{"get", "sparse+https://a/", nil}},
 		{`{"v":1,"kind":"get","registry":{"index-url":"Sparse+https://a/"}}`, cargo.Request{"get", "Sparse+https://a/", nil}},
@@ -57,6 +60,13 @@ func TestParseRefuses(t *testing.T) {
 		{`{"v":1,"kind":"get"}`, "cargo's request names no index-url"},
 		{`{"v":1,"kind":"get","registry":{"index-url":""}}`, "cargo's request names no index-url"},
 		{`{"v":1,"kind":"get","registry":{"index-url":null}}`, "cargo's request names no index-url"},
+		{`{"v":1,"kind":"get","registry":{"INDEX-URL":"https://a"}}`, "cargo's request names no index-url"},
+		{`{"v":1,"kind":"get","Registry":{"index-url":"https://a"}}`, "cargo's request names no index-url"},
+		// The first, or the last: which would be meant?
+		{`{"v":1,"kind":"get","registry":{"index-url":"https://b","index-url":"https://a"}}`, bad},
+		{`{"v":1,"kind":"get","registry":{"index-url":"https://a"},"registry":{"index-url":"https://a"}}`, bad},
+		{`{"v":1,"kind":"login","kind":"get","registry":{"index-url":"https://a"}}`, bad},
+		{"null", bad},
 		{"\n", bad},
 		{"", bad},
 		{"get", bad},

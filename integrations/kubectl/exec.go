@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sfcred/helper"
+	"sfcred/integrations/request"
 )
 
 // The API versions that are answered. They are the same field for field
@@ -45,32 +46,27 @@ func Parse(info string) (Request, error) {
 	if info == "" {
 		return Request{APIVersion: v1}, nil
 	}
-	var in struct {
-		Kind       string `json:"kind"`
-		APIVersion string `json:"apiVersion"`
-		Spec       struct {
-			Cluster *struct {
-				Server   string `json:"server"`
-				Insecure bool   `json:"insecure-skip-tls-verify"`
-			} `json:"cluster"`
-		} `json:"spec"`
+	var kind, version string
+	var cluster json.RawMessage
+	var r Request
+	err := request.Read([]byte(info), request.Members{
+		"kind": &kind, "apiVersion": &version,
+		"spec": request.Members{"cluster": &cluster},
+	})
+	if err == nil && cluster != nil {
+		err = request.Read(cluster, request.Members{"server": &r.Server, "insecure-skip-tls-verify": &r.Insecure})
 	}
-	if err := json.Unmarshal([]byte(info), &in); err != nil {
+	switch {
+	case err != nil:
 		return Request{}, errors.New("KUBERNETES_EXEC_INFO is not the JSON of an ExecCredential")
+	case kind != "ExecCredential":
+		return Request{}, fmt.Errorf("KUBERNETES_EXEC_INFO is of kind %.40q, not ExecCredential", kind)
+	case version != v1 && version != v1beta1:
+		return Request{}, fmt.Errorf("KUBERNETES_EXEC_INFO asks for %.80q; what can be answered is %s and %s", version, v1, v1beta1)
+	case cluster != nil && r.Server == "":
+		return Request{}, errors.New("KUBERNETES_EXEC_INFO names a cluster without a server")
 	}
-	if in.Kind != "ExecCredential" {
-		return Request{}, fmt.Errorf("KUBERNETES_EXEC_INFO is of kind %.40q, not ExecCredential", in.Kind)
-	}
-	if in.APIVersion != v1 && in.APIVersion != v1beta1 {
-		return Request{}, fmt.Errorf("KUBERNETES_EXEC_INFO asks for %.80q; what can be answered is %s and %s", in.APIVersion, v1, v1beta1)
-	}
-	r := Request{APIVersion: in.APIVersion}
-	if c := in.Spec.Cluster; c != nil {
-		if c.Server == "" {
-			return Request{}, errors.New("KUBERNETES_EXEC_INFO names a cluster without a server")
-		}
-		r.Server, r.Insecure = c.Server, c.Insecure
-	}
+	r.APIVersion = version
 	return r, nil
 }
 

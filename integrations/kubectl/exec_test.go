@@ -35,9 +35,10 @@ func TestParse(t *testing.T) {
 		{execInfo(v1, `{"cluster":{"server":"https://k","insecure-skip-tls-verify":true}}`), kubectl.Request{APIVersion: v1, Server: "https://k", Insecure: true}},
 		// Fields that are not known may come with any new minor version.
 		{execInfo(v1, `{"cluster":{"server":"https://k","config":{"a":[1]},"certificate-authority-data":"eA=="},"more":1}`), kubectl.Request{APIVersion: v1, Server: "https://k"}},
-		// Go's decoder takes names in any case, as client-go's does not: what is
-		// taken for a server is checked, and that is the safe side.
-		{execInfo(v1, `{"cluster":{"SERVER":"https://k"}}`), kubectl.Request{APIVersion: v1, Server: "https://k"}},
+		// Names are taken as they are, as client-go does.
+		{execInfo(v1, `{"cluster":{"server":"https://k","SERVER":"https://b"},"Cluster":{"server":"https://b"}}`), kubectl.Request{APIVersion: v1, Server: "https://k"}},
+		{execInfo(v1, `{"cluster":{"server":"https://k","insecure-skip-tls-verify":true,"INSECURE-SKIP-TLS-VERIFY":false}}`), kubectl.Request{APIVersion: v1, Server: "https://k", Insecure: true}},
+		{execInfo(v1, `{"cluster":{"server":"https://k","config":{"a":1,"a":2}}}`), kubectl.Request{APIVersion: v1, Server: "https://k"}},
 	} {
 		got, err := kubectl.Parse(test.info)
 		if err != nil || got != test.want {
@@ -49,7 +50,14 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for _, test := range []struct{ info, want string }{
 		{"{", "KUBERNETES_EXEC_INFO is not the JSON of an ExecCredential"},
-		{"null", `KUBERNETES_EXEC_INFO is of kind "", not ExecCredential`},
+		{"null", "KUBERNETES_EXEC_INFO is not the JSON of an ExecCredential"},
+		{`{"Kind":"ExecCredential","apiVersion":"` + v1 + `"}`, `KUBERNETES_EXEC_INFO is of kind "", not ExecCredential`},
+		{execInfo(v1, `{"cluster":{"SERVER":"https://k"}}`), "KUBERNETES_EXEC_INFO names a cluster without a server"},
+		// The first, or the last: which would be meant?
+		{execInfo(v1, `{"cluster":{"server":"https://a","server":"https://b"}}`), "KUBERNETES_EXEC_INFO is not the JSON of an ExecCredential"},
+		{execInfo(v1, `{"cluster":{"server":"https://a"},"cluster":null}`), "KUBERNETES_EXEC_INFO is not the JSON of an ExecCredential"},
+		{execInfo(v1, `{},"spec":{"cluster":{"server":"https://a"}}`), "KUBERNETES_EXEC_INFO is not the JSON of an ExecCredential"},
+		{execInfo(v1, `{"cluster":{"server":"https://k","insecure-skip-tls-verify":true,"insecure-skip-tls-verify":false}}`), "KUBERNETES_EXEC_INFO is not the JSON of an ExecCredential"},
 		{"[]", "KUBERNETES_EXEC_INFO is not the JSON of an ExecCredential"},
 		{" ", "KUBERNETES_EXEC_INFO is not the JSON of an ExecCredential"},
 		// Two values: which would be meant?

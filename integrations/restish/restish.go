@@ -13,6 +13,7 @@ import (
 	"fmt"
 
 	"sfcred/helper"
+	"sfcred/integrations/request"
 )
 
 // The protocol (https://rest.sh, "external-tool"; internal/auth/external_tool.go):
@@ -32,10 +33,8 @@ func Parse(input []byte) (string, error) {
 	if len(input) > MaxInput {
 		return "", errors.New("restish's request is larger than 8 MiB; set omitbody to \"true\"")
 	}
-	// A map, since names in a struct match in any case, and "URI" is not "uri".
-	var in map[string]json.RawMessage
 	var uri string
-	if json.Unmarshal(input, &in) != nil || in["uri"] != nil && json.Unmarshal(in["uri"], &uri) != nil {
+	if request.Read(input, request.Members{"uri": &uri}) != nil {
 		return "", errors.New("standard input is not the JSON of a restish request")
 	}
 	if uri == "" {

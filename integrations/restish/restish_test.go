@@ -20,7 +20,12 @@ func TestParse(t *testing.T) {
 		{`{"method":"GET"}`, "", "restish's request names no uri"},
 		{`{"uri":""}`, "", "restish's request names no uri"},
 		{`{"uri":null}`, "", "restish's request names no uri"},
-		{`null`, "", "restish's request names no uri"},
+		{`null`, "", bad},
+		// The first, or the last: which would be meant? Deeper ones are not read.
+		{`{"uri":"https://a","uri":"https://b"}`, "", bad},
+		{`{"uri":"https://a","\u0075ri":"https://a"}`, "", bad},
+		{`{"uri":"https://a","more":1,"more":2}`, "", bad},
+		{`{"headers":{"a":[],"a":[]},"uri":"https://a"}`, "https://a", ""},
 		{``, "", bad},
 		{`[]`, "", bad},
 		{`{"uri":{"host":"a"}}`, "", bad},
