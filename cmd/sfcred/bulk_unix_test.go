@@ -39,7 +39,7 @@ func bulkCallers() []caller {
 		return `{"v":1,"kind":"get","operation":"read","registry":{"index-url":"sparse+https://` + host + `/"},"args":[]}` + "\n"
 	}
 	kubectl := func(host string) string {
-		return `KUBERNETES_EXEC_INFO='{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false,"cluster":{"server":"https://` + host + `"}}}' sfcred-kubectl`
+		return `env KUBERNETES_EXEC_INFO='{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false,"cluster":{"server":"https://` + host + `"}}}' sfcred-kubectl`
 	}
 	const ours, foreign = "api.example.org", "evil.example"
 	git := "capability[]=authtype\nprotocol=https\nhost="

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -153,15 +154,21 @@ func (l *ledger) wrong(token, client string, began time.Time) string {
 type faultWorld struct {
 	*user
 	*faultTally
-	server *sfapitest.Server
-	given  *ledger
+	server  *sfapitest.Server
+	given   *ledger
+	measure string // a command before each, or ""
 }
 
 // newFaultWorld gives a user the sfcred at path. All clients have the same key.
 func newFaultWorld(t *testing.T, path string, clients ...string) *faultWorld {
 	t.Helper()
-	w := &faultWorld{newUser(t, path), &faultTally{}, sfapitest.NewTLS(), &ledger{given: map[string]grant{}}}
-	t.Cleanup(w.server.Close)
+	return newFaultWorldAt(t, path, sfapitest.NewTLS(), clients...)
+}
+
+func newFaultWorldAt(t *testing.T, path string, server *sfapitest.Server, clients ...string) *faultWorld {
+	t.Helper()
+	w := &faultWorld{user: newUser(t, path), faultTally: &faultTally{}, server: server, given: &ledger{given: map[string]grant{}}}
+	t.Cleanup(server.Close)
 	for _, name := range []string{"sfcred-kubectl", "sfcred-cargo", "git-credential-sfcred", "terraform-credentials-sfcred"} {
 		check(t, os.Symlink("sfcred", w.path("bin", name)))
 	}
@@ -217,11 +224,12 @@ type running struct {
 	late           atomic.Bool
 }
 
-// start starts a caller's command in a process group of its own.
-func (w *faultWorld) start(c caller, profile string, timeout time.Duration) *running {
-	r := &running{cmd: exec.Command("sh", "-c", c.command)}
+// start starts a caller's command in a process group of its own. It is killed
+// when it is overdue.
+func (w *faultWorld) start(c caller, profile string, timeout time.Duration, env ...string) *running {
+	r := &running{cmd: exec.Command("sh", "-c", "exec "+w.measure+c.command)}
 	r.cmd.Dir = w.dir
-	r.cmd.Env = append(slices.Clip(w.env), "SFCRED_PROFILE="+profile, "SFCRED_TIMEOUT="+timeout.String())
+	r.cmd.Env = append(append(slices.Clip(w.env), "SFCRED_PROFILE="+profile, "SFCRED_TIMEOUT="+timeout.String()), env...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
 	if c.stdin != "" { // a file, since a busy test would be late to write into a pipe
 		stdin, err := os.Open(w.path("in." + c.name))
@@ -310,9 +318,14 @@ func (w *faultWorld) many(callers []caller, profiles []string, timeout time.Dura
 	w.tell()
 }
 
-// tell takes down what the server saw, and prints the counts.
-func (w *faultWorld) tell() {
+// tallyServer takes down what the server saw.
+func (w *faultWorld) tallyServer() {
 	w.request, w.exchanges, w.refused = len(w.server.Requests()), w.server.Exchanges(), w.server.Refusals()
+}
+
+// tell prints the counts.
+func (w *faultWorld) tell() {
+	w.tallyServer()
 	w.Logf("%v", w.faultTally)
 }
 
@@ -354,12 +367,12 @@ func throttled(after time.Duration, asDate bool) sfapitest.Fault {
 // TestFaultsMany has many processes ask a server that is not well, with nothing
 // in the cache.
 func TestFaultsMany(t *testing.T) {
-	realParts(t, "sh")
+	realParts(t, "sh", "env")
 	sfcred := release(t)
 	total := &faultTally{}
 	const (
 		patient = time.Minute     // where a token is to be had in the end
-		hasty   = 2 * time.Second // where it is not
+		hasty   = 4 * time.Second // where it is not
 	)
 	one := []string{"test"}
 	run := func(name string, f func(w *faultWorld)) {
@@ -413,15 +426,6 @@ func TestFaultsMany(t *testing.T) {
 			w.Errorf("got %d refusals and %d exchanges, want 1 to %d and none", w.refused, w.exchanges, most)
 		}
 	})
-	run("refusing connections", func(w *faultWorld) {
-		w.server.Close()
-		w.many(faultCallers(), one, hasty, exitNetwork)
-	})
-	run("silent", func(w *faultWorld) {
-		w.faulty(sfapitest.Delay(time.Hour))
-		w.many(faultCallers(), one, hasty, exitNetwork)
-		w.wantExchanges(0, 0)
-	})
 	t.Run("many clients", func(t *testing.T) {
 		var clients []string
 		for i := range faultCalls / 4 {
@@ -434,6 +438,22 @@ func TestFaultsMany(t *testing.T) {
 		w.wantExchanges(len(clients), len(clients))
 		total.add(w.faultTally)
 	})
+	// Side by side, since all that is done here is to wait.
+	t.Run("gone", func(t *testing.T) {
+		for name, begone := range map[string]func(w *faultWorld){
+			"refusing connections": func(w *faultWorld) { w.server.Close() },
+			"silent":               func(w *faultWorld) { w.faulty(sfapitest.Delay(time.Hour)) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				w := newFaultWorld(t, sfcred, "test")
+				begone(w)
+				w.many(faultCallers(), one, hasty, exitNetwork)
+				w.wantExchanges(0, 0)
+				total.add(w.faultTally)
+			})
+		}
+	})
 	t.Log("in all:", total)
 }
 
@@ -442,18 +462,24 @@ func cutFirst() sfapitest.Fault {
 	var seen sync.Map
 	return func(genuine http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, err := io.ReadAll(r.Body)
-			if err != nil {
-				panic(http.ErrAbortHandler)
-			}
-			r.Body = io.NopCloser(bytes.NewReader(body))
 			h := genuine
-			if _, again := seen.LoadOrStore(issuerOf(body), true); !again {
+			if _, again := seen.LoadOrStore(issuerOf(bodyOf(r)), true); !again {
 				h = sfapitest.Cut()(genuine)
 			}
 			h.ServeHTTP(w, r)
 		})
 	}
+}
+
+// bodyOf reads a request's body and puts it back. Until it is read the server
+// does not notice that a client is gone.
+func bodyOf(r *http.Request) []byte {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body
 }
 
 // issuerOf is the client that an assertion in a form is by.
@@ -468,4 +494,135 @@ func issuerOf(form []byte) string {
 		panic(err)
 	}
 	return claims.Issuer
+}
+
+// TestFaultsLock has fifty wait for one that has the lock, and will not be done.
+func TestFaultsLock(t *testing.T) {
+	realParts(t, "sh", "env")
+	sfcred := release(t)
+	total := &faultTally{}
+	for _, c := range []struct {
+		name string
+		// hold is what the holder's request meets.
+		hold func(asked, release chan struct{}) sfapitest.Fault
+		// what is done to the holder once the others wait
+		end       func(w *faultWorld, holder *running, release chan struct{})
+		timeout   time.Duration // of those who wait
+		exchanges int           // at least
+		alone     bool          // those who wait go on alone
+	}{
+		{name: "killed before it is answered", hold: held, end: (*faultWorld).killHolder, timeout: time.Minute, exchanges: 1},
+		{name: "killed while it is answered", hold: heldHalfway, end: (*faultWorld).killHolder, timeout: time.Minute, exchanges: 2},
+		{name: "stopped", hold: held, end: (*faultWorld).stopHolder, timeout: 6 * time.Second, exchanges: 1, alone: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newFaultWorld(t, sfcred)
+			w.configure("ec", "test")
+			asked, release := make(chan struct{}), make(chan struct{})
+			w.faulty(sfapitest.Times(1, c.hold(asked, release)))
+			token := faultCallers()[0]
+			began := time.Now()
+			holder := w.start(token, "test", time.Minute)
+			select {
+			case <-asked:
+			case <-time.After(overdue):
+				t.Fatal("the holder asked for nothing")
+			}
+			wait := w.fiftyWaiting(c.timeout)
+			c.end(w, holder, release)
+			wait()
+			if !c.alone && (w.server.Exchanges() != c.exchanges || len(w.server.Requests()) != 2) {
+				t.Errorf("got %d exchanges by %d requests, want %d by 2, the holder's own and one for all", w.server.Exchanges(), len(w.server.Requests()), c.exchanges)
+			}
+			if c.alone { // the holder goes on where it was
+				w.tallyServer()
+				w.wantExchanges(1, 50)
+				syscall.Kill(-holder.cmd.Process.Pid, syscall.SIGCONT)
+				close(release)
+				o, hung := holder.wait()
+				w.judge(token, "test", began, o, hung, exitOK)
+			}
+			before := w.server.Exchanges()
+			w.ask(token, "test", time.Minute, exitOK)
+			if n := w.server.Exchanges(); n != before {
+				t.Errorf("got %d exchanges after it all, want %d: a token is in the cache", n, before)
+			}
+			w.tell()
+			total.add(w.faultTally)
+		})
+	}
+	t.Log("in all:", total)
+}
+
+// held is a request that waits, and is then answered.
+func held(asked, release chan struct{}) sfapitest.Fault {
+	return func(genuine http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			bodyOf(r)
+			close(asked)
+			select {
+			case <-release:
+			case <-r.Context().Done():
+				panic(http.ErrAbortHandler)
+			}
+			genuine.ServeHTTP(w, r)
+		})
+	}
+}
+
+// heldHalfway is a request of whose answer only the first half comes.
+func heldHalfway(asked, release chan struct{}) sfapitest.Fault {
+	return func(genuine http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			answer := httptest.NewRecorder()
+			genuine.ServeHTTP(answer, r)
+			w.Header().Set("Content-Length", fmt.Sprint(answer.Body.Len()))
+			w.Write(answer.Body.Bytes()[:answer.Body.Len()/2])
+			http.NewResponseController(w).Flush()
+			close(asked)
+			<-r.Context().Done()
+		})
+	}
+}
+
+func (w *faultWorld) killHolder(holder *running, _ chan struct{}) {
+	syscall.Kill(-holder.cmd.Process.Pid, syscall.SIGKILL)
+	if o, _ := holder.wait(); o.code != -1 || o.stdout != "" {
+		w.Errorf("the holder ended with %d, standard output %q", o.code, o.stdout)
+	}
+}
+
+func (w *faultWorld) stopHolder(holder *running, _ chan struct{}) {
+	syscall.Kill(-holder.cmd.Process.Pid, syscall.SIGSTOP)
+}
+
+// fiftyWaiting starts fifty that ask, and returns when they wait for the lock.
+func (w *faultWorld) fiftyWaiting(timeout time.Duration) (wait func()) {
+	callers := slices.DeleteFunc(faultCallers(), func(c caller) bool { return c.foreign })
+	var group sync.WaitGroup
+	for i := range 50 {
+		c, began := callers[i%len(callers)], time.Now()
+		// Those who lose patience go on at different times, as they would anywhere.
+		r := w.start(c, "test", timeout+time.Duration(i)*50*time.Millisecond)
+		group.Go(func() {
+			o, hung := r.wait()
+			w.judge(c, "test", began, o, hung, exitOK)
+		})
+		for !r.waits() {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	return group.Wait
+}
+
+// waits says whether a process has a lock file open, or has ended.
+func (r *running) waits() bool {
+	dir := fmt.Sprintf("/proc/%d/fd", r.cmd.Process.Pid)
+	descriptors, err := os.ReadDir(dir)
+	for _, fd := range descriptors {
+		if path, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && strings.HasSuffix(path, ".lock") {
+			return true
+		}
+	}
+	return err != nil
 }
