@@ -18,6 +18,10 @@ import (
 // header of 64 kB is of no use.
 const cacheFileLimit = 64 << 10
 
+// tokenLimit bounds a token, which must fit in that file with what stands before
+// it: one that does not would be exchanged for anew by each process.
+const tokenLimit = cacheFileLimit - 1<<10
+
 // refusalLife is how long a refusal answers for the server: long enough for a
 // burst of callers, short enough that a person who has mended it does not
 // notice.

@@ -130,6 +130,20 @@ func TestClockBounds(t *testing.T) {
 	}
 }
 
+// TestDatesOfOtherAges has dates that are further off than a Duration can tell.
+func TestDatesOfOtherAges(t *testing.T) {
+	const most = 10 * 365 * 24 * time.Hour
+	for date, want := range map[string]time.Duration{
+		"Mon, 01 Jan 0001 00:00:00 GMT": -most, "Thu, 01 Jan 1970 00:00:00 GMT": -most, "Fri, 31 Dec 9999 23:59:59 GMT": most,
+	} {
+		_, err := helper.ReadToken(401, http.Header{"Date": {date}}, []byte(`{"error":"invalid_client"}`), time.Now())
+		var refused *helper.RefusedError
+		if !errors.As(err, &refused) || refused.Skew != want {
+			t.Errorf("%s: got %v, want it %s off", date, err, want)
+		}
+	}
+}
+
 // TestClockStillRefused wants no third try, and the difference in the error.
 func TestClockStillRefused(t *testing.T) {
 	server := newTLSServer(t)

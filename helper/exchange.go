@@ -276,11 +276,18 @@ func (s *Source) skew(a answer) time.Duration {
 	if err != nil || a.header.Get("Age") != "" {
 		return 0
 	}
-	skew := date.Sub(s.clock())
+	skew := skewOf(date, s.clock())
 	if skew.Abs() <= skewIgnored {
 		return 0
 	}
 	return skew.Round(time.Second)
+}
+
+// skewOf is how far a date is ahead of now. A Duration ends at 292 years, and
+// beyond ten nobody needs to know how many.
+func skewOf(date, now time.Time) time.Duration {
+	const most = 10 * 365 * 24 * time.Hour
+	return max(-most, min(date.Sub(now), most))
 }
 
 // answer is an HTTP answer, read whole.

@@ -220,6 +220,7 @@ func TestBadAnswers(t *testing.T) {
 		"newline":      {sfapitest.With("access_token", "aaaabbbbccccdddd\nX: y"), false, 1, "the answer is a token that cannot stand in a header"},
 		"blank":        {sfapitest.With("access_token", "aaaabbbbccccdddd x"), false, 1, "the answer is a token that cannot stand in a header"},
 		"not ASCII":    {sfapitest.With("access_token", "aaaabbbbccccddddü"), false, 1, "the answer is a token that cannot stand in a header"},
+		"too long":     {sfapitest.With("access_token", strings.Repeat("A", 63<<10+1)), false, 1, "the answer is a token that cannot stand in a header"},
 		"a number":     {sfapitest.With("access_token", 123456789012), false, 1, "the answer is not OAuth"},
 		"2 MiB":        {sfapitest.Huge(2 << 20), false, 1, "the answer is larger than 1 MiB"},
 		"404":          {sfapitest.Status(404, nil), false, 1, "the answer is status 404 Not Found"},

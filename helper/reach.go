@@ -53,7 +53,7 @@ func (s *Source) Reach(ctx context.Context) (Reached, error) {
 	}
 	if date, err := http.ParseTime(a.header.Get("Date")); err == nil && a.header.Get("Age") == "" {
 		// Date has whole seconds, so half of one is what it is off by itself.
-		skew := date.Add(500 * time.Millisecond).Sub(s.clock())
+		skew := skewOf(date.Add(500*time.Millisecond), s.clock())
 		reached.Skew, reached.Dated = skew.Round(time.Second), true
 	}
 	return reached, nil

@@ -405,6 +405,18 @@ func TestKeepWithoutExpiry(t *testing.T) {
 	wantCounts(t, server, 2, 1)
 }
 
+// TestLongToken wants the longest token that is taken to be kept, too.
+func TestLongToken(t *testing.T) {
+	server := newServer(t)
+	server.SetTokenFault(sfapitest.With("access_token", strings.Repeat("A", 63<<10)))
+	src := newSource(t, server)
+	first := src.get(t, helper.Want{})
+	if again := src.get(t, helper.Want{}); again.Value != first.Value {
+		t.Error("got another token from the cache")
+	}
+	wantCounts(t, server, 1, 0)
+}
+
 // TestManyAtOnce has as many sources as there may be processes.
 func TestManyAtOnce(t *testing.T) {
 	t.Run("accepted", func(t *testing.T) {

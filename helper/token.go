@@ -114,7 +114,8 @@ func CheckToken(value string) error {
 }
 
 // sendable says whether a token can stand in a header: visible ASCII (RFC 6749
-// appendix A.12), without blanks, so that it stays one word for a shell too.
+// appendix A.12), without blanks, so that it stays one word for a shell too, and
+// no more than any server takes.
 func sendable(token string) bool {
-	return token != "" && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
+	return token != "" && len(token) <= tokenLimit && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
 }
