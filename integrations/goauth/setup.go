@@ -76,7 +76,7 @@ func Remove(value string, e setup.Entry) string {
 func Profiles(value string) []string {
 	var names []string
 	for command := range strings.SplitSeq(value, ";") {
-		if words := setup.ShellWords(command); isHelper(words) {
+		if words := wordsOf(command); isHelper(words) {
 			names = append(names, setup.ProfileOf(words))
 		}
 	}
@@ -85,13 +85,36 @@ func Profiles(value string) []string {
 
 // ours says whether a command is sfcred, for this profile.
 func ours(command string, e setup.Entry) bool {
-	words := setup.ShellWords(command)
+	words := wordsOf(command)
 	return isHelper(words) && setup.ProfileOf(words) == e.Profile
 }
 
 func isHelper(words []string) bool {
 	return len(words) > 0 && setup.Is(words[0], Helper) ||
 		len(words) > 2 && setup.Is(words[0], "sfcred") && slices.Equal(words[len(words)-2:], []string{"helper", "go"})
+}
+
+// wordsOf reads a command as the go command does (quoted.Split there), with
+// backslashes that mean themselves, as in a path of Windows; nil if a quote is not
+// closed.
+func wordsOf(command string) []string {
+	const blanks = " \t\n\r"
+	var words []string
+	for rest := strings.TrimLeft(command, blanks); rest != ""; rest = strings.TrimLeft(rest, blanks) {
+		word, closed := "", true
+		if quote := rest[:1]; quote == "'" || quote == `"` {
+			word, rest, closed = strings.Cut(rest[1:], quote)
+		} else if end := strings.IndexAny(rest, blanks); end >= 0 {
+			word, rest = rest[:end], rest[end:]
+		} else {
+			word, rest = rest, ""
+		}
+		if !closed {
+			return nil
+		}
+		words = append(words, word)
+	}
+	return words
 }
 
 // line writes a command line as the go command reads it.
@@ -101,10 +124,10 @@ func line(words []string) (string, error) {
 		switch {
 		case strings.Contains(w, ";") || strings.Contains(w, "'") && strings.Contains(w, `"`) || strings.ContainsAny(w, "\n\r"):
 			return "", fmt.Errorf("%q cannot be written in GOAUTH", w)
-		case strings.ContainsAny(w, " \t\""):
-			w = "'" + w + "'"
 		case strings.Contains(w, "'"):
 			w = `"` + w + `"`
+		case strings.ContainsAny(w, " \t\""):
+			w = "'" + w + "'"
 		}
 		quoted[i] = w
 	}

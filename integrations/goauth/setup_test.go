@@ -61,15 +61,19 @@ func TestRemoveNothing(t *testing.T) {
 
 func TestAddQuotes(t *testing.T) {
 	for program, want := range map[string]string{
-		"/my bin/sfcred":   "'/my bin/sfcred' --profile lab helper go; netrc",
-		"/it's/sfcred":     `"/it's/sfcred" --profile lab helper go; netrc`,
-		`C:\bin\sfcred.ex`: `C:\bin\sfcred.ex --profile lab helper go; netrc`,
-		"/a;b/sfcred":      "",
-		`/a'"/sfcred`:      "",
+		"/my bin/sfcred":      "'/my bin/sfcred' --profile lab helper go; netrc",
+		"/it's/sfcred":        `"/it's/sfcred" --profile lab helper go; netrc`,
+		`C:\bin\sfcred.exe`:   `C:\bin\sfcred.exe --profile lab helper go; netrc`,
+		"/it's my bin/sfcred": `"/it's my bin/sfcred" --profile lab helper go; netrc`,
+		"/a;b/sfcred":         "",
+		`/a'"/sfcred`:         "",
 	} {
 		got, err := goauth.Add("netrc", setup.Entry{Profile: "lab", Program: program})
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%s: got %q, %v, want %q", program, got, err, want)
+		}
+		if back := goauth.Remove(got, setup.Entry{Profile: "lab"}); back != "" && setup.Is(program, "sfcred") {
+			t.Errorf("%s, removed: got %q", program, back)
 		}
 	}
 }
