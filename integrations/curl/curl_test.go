@@ -3,11 +3,13 @@ package curl_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"sfcred/helper"
 	"sfcred/integrations/curl"
@@ -524,4 +526,42 @@ func TestCheckVersion(t *testing.T) {
 			t.Errorf("%q: got %v, want ok %v", test.printed, err, test.ok)
 		}
 	}
+}
+
+// A curl that is trusted says so in its first line: of the tool 7.55.0 and of the
+// library 7.83.0, or later.
+func FuzzVersion(f *testing.F) {
+	for _, text := range []string{
+		"curl 8.5.0 (x86_64-pc-linux-gnu) libcurl/8.5.0 OpenSSL/3.0.13\nRelease-Date: x", "curl 7.55.0 (x) libcurl/7.83.0", "curl 7.54.9 (x) libcurl/8.0.0",
+		"curl 8.0.0 (x)\nlibcurl/8.0.0", "curl 7.256.0 (x) libcurl/9.9.9", "curl 999999999999999999999.1.1 (x) libcurl/9.9.9", "xcurl 8.0.0 (x) libcurl/8.0.0", "curl 8.0 (x) libcurl/8.0", "",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, printed []byte) {
+		err := curl.CheckVersion(printed)
+		if err != nil {
+			if text := err.Error(); len(text) > 300 || strings.ContainsFunc(text, unicode.IsControl) {
+				t.Fatalf("%q: %q", printed, text)
+			}
+			return
+		}
+		first, _, _ := strings.Cut(string(printed), "\n")
+		words := strings.Split(first, " ")
+		at := slices.IndexFunc(words, func(word string) bool { return strings.HasPrefix(word, "libcurl/") })
+		if len(words) < 3 || words[0] != "curl" || at < 0 {
+			t.Fatalf("took %q", printed)
+		}
+		// Sscanf reads numbers up to what is none.
+		newer := func(text string, than [3]int) bool {
+			var v [3]int
+			n, _ := fmt.Sscanf(text, "%d.%d.%d", &v[0], &v[1], &v[2])
+			return n == 3 && slices.Compare(v[:], than[:]) >= 0
+		}
+		if !newer(words[1], [3]int{7, 55, 0}) || !slices.ContainsFunc(words, func(word string) bool {
+			library, ok := strings.CutPrefix(word, "libcurl/")
+			return ok && newer(library, [3]int{7, 83, 0})
+		}) {
+			t.Fatalf("took %q", printed)
+		}
+	})
 }

@@ -86,3 +86,37 @@ func FuzzEntry(f *testing.F) {
 		}
 	})
 }
+
+// A kuberc shuts the entry out only where a line of it says so, and none names
+// the command; comments say nothing.
+func FuzzShut(f *testing.F) {
+	for _, text := range []string{
+		"credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: /bin/sfcred-kubectl\n", "credentialPluginPolicy: 'DenyAll'\n", "credentialPluginPolicy: AllowAll",
+		"# credentialPluginPolicy: DenyAll\n", "credentialPluginPolicy: \"Allowlist\"\n# - command: /bin/sfcred-kubectl\n", "apiVersion: v1\r\ncredentialPluginPolicy: Allowlist\r\n", "",
+	} {
+		f.Add([]byte(text))
+	}
+	e := kubectl.Entry{User: "u", Command: "/bin/sfcred-kubectl"}
+	f.Fuzz(func(t *testing.T, kuberc []byte) {
+		shut := e.Shut(kuberc)
+		named, said := false, false
+		var bare []string
+		for _, line := range strings.Split(string(kuberc), "\n") {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "#") {
+				continue
+			}
+			bare = append(bare, line)
+			named = named || strings.Contains(line, e.Command)
+			said = said || strings.HasPrefix(line, "credentialPluginPolicy:") && (strings.Contains(line, "Allowlist") || strings.Contains(line, "DenyAll"))
+		}
+		if shut && (named || !said) {
+			t.Fatalf("%q shuts it out", kuberc)
+		}
+		if again := e.Shut([]byte(strings.Join(bare, "\r\n"))); again != shut {
+			t.Fatalf("%q: got %v, without comments %v", kuberc, shut, again)
+		}
+		if e.Shut(append(slices.Clone(kuberc), "\n  - name: "+e.Command+"\n"...)) {
+			t.Fatalf("%q shuts out what it names", kuberc)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -139,8 +140,27 @@ func FuzzSetup(f *testing.F) {
 			return
 		}
 		got, err := restish.Setup().Add(before, entry)
-		if err != nil || bytes.Equal(got, before) {
+		if err != nil {
+			if got != nil {
+				t.Fatalf("%q: an error, and %q", before, got)
+			}
 			return
+		}
+		if again, err := restish.Setup().Add(got, entry); err != nil || !bytes.Equal(again, got) {
+			t.Fatalf("%q: became %q, and then %q, %v", before, got, again, err)
+		}
+		if names, err := restish.Setup().Profiles(got); err != nil || !slices.Contains(names, entry.Profile) {
+			t.Fatalf("%q: it is seen for %q, %v", got, names, err)
+		}
+		if bytes.Equal(got, before) {
+			return
+		}
+		// All that was there is, and nothing is new but ours.
+		all, apis := members(got)
+		was, apisWere := members(before)
+		delete(apis, entry.Profile)
+		if !reflect.DeepEqual(apis, apisWere) || !reflect.DeepEqual(all, was) {
+			t.Fatalf("%q: became %q", before, got)
 		}
 		back, err := restish.Setup().Remove(got, entry)
 		if err != nil {
@@ -156,6 +176,15 @@ func FuzzSetup(f *testing.F) {
 			t.Errorf("%q: became %q", before, back)
 		}
 	})
+}
+
+// members are what a text has beside its APIs, and these, each as it is written.
+func members(text []byte) (all, apis map[string]json.RawMessage) {
+	all, apis = map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	json.Unmarshal(text, &all)
+	json.Unmarshal(all["apis"], &apis)
+	delete(all, "apis")
+	return all, apis
 }
 
 // value is what a text says, an API list that is empty being none.
