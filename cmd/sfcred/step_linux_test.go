@@ -90,8 +90,8 @@ type fate struct {
 	wrote int        // the call is not made: so many bytes were written in its place
 }
 
-// needsSteps asks for a Linux that stops a command at its system calls: 5.9, and
-// in a container one that may filter calls.
+// needsSteps asks for a Linux that stops a command at its system calls, and has
+// it wait there: 5.19, and in a container one that may filter calls.
 func needsSteps(t *testing.T) {
 	t.Helper()
 	next := stopping(killing, func() error { return nil }, func(notice) fate { return fate{} })
@@ -206,7 +206,10 @@ func stopHere(calls []int32) (listener int, err error) {
 		return -1, err
 	}
 	all := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&all)))
+	// Once it is told of, a call is not broken off by the signals that Go's runtime
+	// sends to its own threads; it would be told of twice. Linux 5.19.
+	const flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&all)))
 	if errno != 0 {
 		return -1, errno
 	}
