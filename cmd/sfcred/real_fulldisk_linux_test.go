@@ -66,29 +66,92 @@ var diskCases = []diskCase{
 }
 
 // TestRealFullDisk has each step of each command that writes fail as on a disk
-// that is full, or broken.
-func TestRealFullDisk(t *testing.T) { onDisks(t, fullDisks) }
+// that is full, or broken; and gives each where a file system is full.
+func TestRealFullDisk(t *testing.T) { onDisks(t, fullDisks, fillUp) }
 
 // TestRealReadOnly has each step of each command that writes fail as on a disk
-// that is read-only, or becomes so.
-func TestRealReadOnly(t *testing.T) { onDisks(t, readOnlyDisks) }
+// that is read-only, or becomes so; and gives each where a file system is mounted
+// so.
+func TestRealReadOnly(t *testing.T) { onDisks(t, readOnlyDisks, remount) }
 
-func onDisks(t *testing.T, faults []fault) {
+func onDisks(t *testing.T, faults []fault, mount string) {
 	needsSteps(t)
+	realParts(t, "unshare", "mount", "umount", "sh")
+	if os.Geteuid() != 0 {
+		missing(t, "root, for mounts")
+	}
 	sfcred := release(t)
 	total := &diskTally{}
-	t.Run("steps", func(t *testing.T) {
-		for _, c := range diskCases {
-			if c.args[0] != "login" && c.args[0] != "keygen" && c.before == "" && c.after == "" {
-				c.before, c.after = "*test first key@keychain", "*test first key@keychain"
+	each := func(name string, cases []diskCase, do func(*diskVictim, diskCase)) {
+		t.Run(name, func(t *testing.T) {
+			for _, c := range cases {
+				if c.before == "" && c.after == "" {
+					c.before, c.after = "*test first key@keychain", "*test first key@keychain"
+				}
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					do(newDiskVictim(t, sfcred, total), c)
+				})
 			}
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				newDiskVictim(t, sfcred, total).atEachFault(c, faults)
-			})
-		}
-	})
+		})
+	}
+	each("steps", diskCases, func(v *diskVictim, c diskCase) { v.atEachFault(c, faults) })
+	each("mounts", diskCases, func(v *diskVictim, c diskCase) { v.onEachMount(c, mount) })
 	t.Log("in all:", total)
+}
+
+// mounts are the parts of a user's files that can be a file system of their own.
+var mounts = map[string][]string{
+	"config": {"home/.config"},
+	"data":   {"home/.local/share"},
+	"cache":  {"run"},
+	"all":    {"home", "run", "tmp"},
+}
+
+// Scripts that run a command where the directories in $dirs are read-only, or
+// full. What they mount is gone when they end.
+const (
+	remount = `
+		for dir in $dirs; do
+			mount --bind $dir $dir && mount -o remount,bind,ro $dir || exit 99
+		done
+		exec "$@"`
+	fillUp = `
+		for dir in $dirs; do
+			mkdir $dir.full && mount -t tmpfs -o mode=700,size=1m tmpfs $dir.full && cp -a $dir/. $dir.full || exit 99
+			mount --bind $dir.full $dir || exit 99
+			cat /dev/zero >$dir/zero 2>/dev/null
+		done
+		"$@"
+		code=$?
+		for dir in $dirs; do
+			rm $dir/zero && umount $dir && rm -rf $dir/* $dir/.[!.]* && cp -a $dir.full/. $dir && umount $dir.full && rmdir $dir.full || exit 99
+		done
+		exit $code`
+)
+
+// onEachMount gives a case's command where parts of the user's files are mounted
+// by a script, in a name space of its own.
+func (v *diskVictim) onEachMount(c diskCase, script string) {
+	v.Helper()
+	clean := v.cleanly(c)
+	for name, dirs := range mounts {
+		v.prepare(c)
+		words := []string{"--mount", "sh", "-c", script, "sh", v.path("bin", "sfcred")}
+		all := ""
+		for _, dir := range dirs {
+			check(v.T, os.MkdirAll(v.path(dir), 0o700))
+			all += " " + v.path(dir)
+		}
+		v.disk.steps++
+		r := run{diskCase: c, clean: clean, step: "mount " + name}
+		r.outcome = v.with(append(c.env, "dirs="+all)...).feed(c.stdin, "unshare", append(words, v.command(c.killCase)...)...)
+		v.wantSaid(r)
+		r.judge(v, r)
+		if v.Failed() {
+			v.Fatalf("that was %q, exit code %d, on a mount of %s; standard error:\n%s", c.name, r.code, name, r.stderr)
+		}
+	}
 }
 
 // killed is a case of killCases.
