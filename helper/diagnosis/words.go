@@ -14,7 +14,7 @@ func (f Finding) String() string {
 func (c Cause) words() string {
 	switch c {
 	case NoProfile:
-		return "there is no such profile"
+		return "there is no profile to use"
 	case StoreLocked:
 		return "the key store is locked"
 	case StoreOutOfReach:
