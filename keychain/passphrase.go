@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 )
 
 // maxPassphrase bounds what is read of a file with a passphrase.
@@ -17,6 +18,9 @@ func ReadPassphrase(ctx context.Context, path string) ([]byte, error) {
 	late := fileError(ErrTimeout, "nothing came from passphrase file %q", path)
 	return bounded(ctx, late, func() ([]byte, error) {
 		f, err := openFile(path)
+		if errors.Is(err, fs.ErrNotExist) { // it may be the passphrase itself
+			return nil, fileError(ErrLocked, "the passphrase file, whose name is not repeated, is not there")
+		}
 		if err != nil {
 			return nil, fileError(ErrLocked, "open passphrase file %q: %v", path, cause(err))
 		}

@@ -11,6 +11,7 @@ import (
 	"sfcred/helper"
 	"sfcred/keychain"
 	"sfcred/keychain/jose"
+	"sfcred/keychain/keyfiles"
 )
 
 // opener opens a profile's key.
@@ -156,6 +157,8 @@ func (p *program) chooseEnv() (*chosen, error) {
 		}
 	case env.privateKey != "" && env.privateKeyFile != "":
 		return nil, &usageError{"both SFCRED_PRIVATE_KEY_FILE and SFCRED_PRIVATE_KEY are set", []string{"unset SFCRED_PRIVATE_KEY"}}
+	case keyfiles.LooksLikeKey(env.privateKeyFile):
+		return nil, &usageError{"SFCRED_PRIVATE_KEY_FILE holds a key, where the name of a file is wanted", []string{"export SFCRED_PRIVATE_KEY_FILE=KEY_FILE"}}
 	}
 	profile := helper.Profile{ClientID: env.clientID, TokenURL: env.tokenURL, APIURL: env.apiURL}
 	if site := helper.Sites()[0]; profile.TokenURL == "" {

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"sfcred/keychain/keyfiles"
 )
 
 // environment is what sfcred reads from its environment. An empty variable is
@@ -53,6 +55,9 @@ func readEnvironment() environment {
 	}
 	os.Unsetenv("SFCRED_PRIVATE_KEY")
 	os.Unsetenv("SFCRED_PASSPHRASE_FILE")
+	if keyfiles.LooksLikeKey(env.privateKeyFile) {
+		os.Unsetenv("SFCRED_PRIVATE_KEY_FILE")
+	}
 	return env
 }
 

@@ -90,6 +90,8 @@ func checkImportFlags(c *cli.Context) error {
 		return &usageError{text: fmt.Sprintf("a found key can go into store keychain, file or pem, not %q", store)}
 	case store == keychain.StorePEM && c.Bool("delete-source"):
 		return &usageError{text: "--delete-source would delete the only copy: in store pem the key stays in its file"}
+	case slices.ContainsFunc(c.Args().Slice(), keyfiles.LooksLikeKey):
+		return &usageError{"import was given a key, where names of files are wanted", []string{"sfcred import KEY_FILE"}}
 	}
 	if name := c.String("profile"); name != "" {
 		if err := checkNewName(name); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"sfcred/helper"
 	"sfcred/keychain"
+	"sfcred/keychain/keyfiles"
 )
 
 func loginFlags() []cli.Flag {
@@ -110,6 +111,8 @@ func (l *loginRun) checkFlags() error {
 	switch {
 	case !slices.Contains([]string{"", keychain.StoreKeychain, keychain.StoreFile, keychain.StorePEM, keychain.StoreAgent, keychain.StoreCommand}, store):
 		return &usageError{text: fmt.Sprintf("unknown store %q: keychain, file, pem, ssh-agent or command", store)}
+	case keyfiles.LooksLikeKey(c.String("key")):
+		return &usageError{"--key holds a key, where the name of a file is wanted", []string{"sfcred login --key KEY_FILE"}}
 	case c.IsSet("command") && store != "" && store != keychain.StoreCommand:
 		return &usageError{text: fmt.Sprintf("--command is for store command, not %s", store)}
 	case c.IsSet("command") && c.IsSet("key"):

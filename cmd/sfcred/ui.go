@@ -38,7 +38,7 @@ func (p *program) say(kind, text string) {
 		prefix += kind + ": "
 	}
 	// One write a line, so that lines of processes side by side stay whole.
-	fmt.Fprintf(p.stderr, "%s%s\n", prefix, oneLine(text))
+	fmt.Fprintf(p.stderr, "%s%s\n", prefix, oneLine(withoutKeys(text)))
 }
 
 // withConfig is a command that, pasted, does not act on another config.
@@ -117,6 +117,18 @@ func oneLine(text string) string {
 		}
 		return r
 	}, strings.Join(lines, "; "))
+}
+
+// withoutKeys takes out what is a key by its PEM: people mistake an argument or a
+// variable for another, and errors quote what no file has as its name.
+func withoutKeys(text string) string {
+	before, rest, found := strings.Cut(text, "-----BEGIN ")
+	if !found {
+		return text
+	}
+	_, rest, _ = strings.Cut(rest, "-----END ")
+	_, rest, _ = strings.Cut(rest, "-----")
+	return before + "(a key)" + withoutKeys(rest)
 }
 
 // plainJSON writes the same as text, with what cannot be printed as escapes: of

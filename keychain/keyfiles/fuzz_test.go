@@ -22,7 +22,7 @@ func FuzzVariable(f *testing.F) {
 	}
 	f.Add(jwk("ed"), "client_id=\x1b[2J")
 	f.Fuzz(func(t *testing.T, value, beside string) {
-		if !looksLikeText(value) {
+		if !LooksLikeKey(value) {
 			return // what is a file's name is for the tests with files
 		}
 		search := Search{Lookup: func(name string) string {

@@ -65,7 +65,7 @@ func (l *look) variables() {
 // variable looks at the key, or the file, that a variable holds. Nothing of a
 // value is repeated unless it is the name of a file.
 func (l *look) variable(name, value string) *file {
-	if looksLikeText(value) {
+	if LooksLikeKey(value) {
 		f := &file{variable: name}
 		f.parse([]byte(value))
 		f.found.text = func() []byte { return []byte(value) }
@@ -102,7 +102,7 @@ func (s Search) environment() map[string]string {
 	for _, v := range all {
 		for _, name := range append([]string{v.name}, v.ids...) {
 			value := strings.TrimSpace(s.Lookup(name))
-			if !looksLikeText(value) {
+			if !LooksLikeKey(value) {
 				value = strings.Trim(value, `"'`)
 			}
 			if value != "" {
@@ -113,9 +113,9 @@ func (s Search) environment() map[string]string {
 	return env
 }
 
-// looksLikeText says whether a value is a key itself and no name of a file:
+// LooksLikeKey says whether a value is a key itself and no name of a file:
 // PEM or JSON, also in quotes.
-func looksLikeText(value string) bool {
+func LooksLikeKey(value string) bool {
 	inner := strings.TrimLeft(value, "\"'\uFEFF \t\r\n")
 	return strings.Contains(value, "-----BEGIN ") || strings.HasPrefix(inner, "{") || strings.HasPrefix(inner, "[")
 }
