@@ -32,23 +32,33 @@ type missingError struct {
 	name  string
 	near  []string
 	known int
-	why   error // there is no place where it could be; or nil
+	in    string // the config, where it is not the usual one
+	why   error  // there is no place where it could be; or nil
+}
+
+// missing is the error for a name that the config does not have. A config that
+// was named is named again: it may be another one than was meant.
+func (p *program) missing(name string, config *helper.Config) error {
+	return &missingError{name: name, near: near(name, config.Names()), known: len(config.Profiles), in: p.config}
 }
 
 func (e *missingError) Error() string {
 	if e.why != nil {
 		return fmt.Sprintf("no profile: %v", e.why)
 	}
-	if e.name != "" && len(e.near) > 0 {
-		return fmt.Sprintf("no profile %q; is %s meant?", e.name, strings.Join(e.near, " or "))
+	where := ""
+	if e.in != "" {
+		where = " in " + e.in
 	}
-	if e.name != "" {
-		return fmt.Sprintf("no profile %q", e.name)
+	switch {
+	case e.name != "" && len(e.near) > 0:
+		return fmt.Sprintf("no profile %q%s; is %s meant?", e.name, where, strings.Join(e.near, " or "))
+	case e.name != "":
+		return fmt.Sprintf("no profile %q%s", e.name, where)
+	case e.known > 0:
+		return "no default profile" + where + ", and none was named"
 	}
-	if e.known > 0 {
-		return "no default profile, and none was named"
-	}
-	return "no profile yet"
+	return "no profile yet" + where
 }
 
 func (e *missingError) Unwrap() error { return helper.ErrNoProfile }
@@ -93,7 +103,7 @@ func (p *program) loadConfig() (*helper.Config, error) {
 func (p *program) chooseFrom(config *helper.Config, name string) (*chosen, error) {
 	profile := config.Profiles[name]
 	if profile == nil {
-		return nil, &missingError{name: name, near: near(name, config.Names()), known: len(config.Profiles)}
+		return nil, p.missing(name, config)
 	}
 	if !profile.HasKey() && profile.Pending != nil {
 		return nil, &pendingError{name}

@@ -40,7 +40,7 @@ func (p *program) existing(name string) (helper.ConfigFile, string, *helper.Prof
 	name = cmp.Or(p.profile, config.Default)
 	profile := config.Profiles[name]
 	if profile == nil {
-		return "", "", nil, &missingError{name: name, near: near(name, config.Names()), known: len(config.Profiles)}
+		return "", "", nil, p.missing(name, config)
 	}
 	return file, name, profile, nil
 }

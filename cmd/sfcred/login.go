@@ -286,8 +286,8 @@ func (l *loginRun) checkStore() error {
 	return l.program.checkStore(l.ctx, l.stores, l.profile.Store, l.again("--store", "file"), l.again(pem...))
 }
 
-// checkStore finds out whether a key could be put into a store. Where there is no keychain, the hints say how to do
-// without.
+// checkStore finds out whether a key could be put into a store. Where there is no
+// keychain, the hints say how to do without.
 func (p *program) checkStore(ctx context.Context, stores *keychain.Stores, store string, without ...string) error {
 	if store != keychain.StoreKeychain && store != keychain.StoreFile {
 		return nil
