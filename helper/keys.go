@@ -17,13 +17,14 @@ type keyStores interface {
 }
 
 // Install writes a profile, and drops the keys that it had and no longer has.
-// key, unless it is nil, is put into the one entry of the profile that is new.
-// The order is what keeps a key from being lost by whatever ends the process
-// in between: note the new entry, write it, read it back (Put does), switch
-// the config, delete the old entries, strike the note. change gets the profile
-// as it stands under the lock (nil if there is none) and returns the one to
-// write.
-func (f ConfigFile) Install(ctx context.Context, stores keyStores, name string, key *jose.Key, change func(old *Profile) (*Profile, error)) error {
+// keys are put into its entries that are new, of which there must be as many, in
+// the order of the key in use and the pending one. The order is what keeps a key
+// from being lost by whatever ends the process in between, and two from being
+// changed by half: note the new entries, write them, read them back (Put does),
+// switch the config, delete the old entries, strike the notes. change gets the
+// profile as it stands under the lock (nil if there is none) and returns the one
+// to write.
+func (f ConfigFile) Install(ctx context.Context, stores keyStores, name string, keys []*jose.Key, change func(old *Profile) (*Profile, error)) error {
 	return f.edit(ctx, func(c *Config, save func() error) error {
 		old := c.Profiles[name]
 		var given *Profile
@@ -34,45 +35,62 @@ func (f ConfigFile) Install(ctx context.Context, stores keyStores, name string, 
 		if err != nil {
 			return err
 		}
-		var ref keychain.Ref
-		if key != nil {
-			if ref, err = putNew(ctx, stores, c, save, p, key); err != nil {
-				return err
-			}
+		refs, err := putNew(ctx, stores, c, save, p, keys)
+		if err != nil {
+			return err
 		}
 		if c.Default == "" && p.HasKey() {
 			c.Default = name
 		}
 		c.Profiles[name] = p
-		c.strike(ref)
+		for _, ref := range refs {
+			c.strike(ref)
+		}
 		dropped := c.drop(old)
 		if err := save(); err != nil {
-			return f.undo(ctx, stores, ref, err)
+			return f.undo(ctx, stores, refs, err)
 		}
 		return sweep(ctx, stores, c, save, dropped)
 	})
 }
 
-// putNew puts the key into the profile's new entry, and leaves a note of it in
-// the config.
-func putNew(ctx context.Context, stores keyStores, c *Config, save func() error, p *Profile, key *jose.Key) (keychain.Ref, error) {
+// putNew puts the keys into the profile's new entries, and leaves notes of them
+// in the config.
+func putNew(ctx context.Context, stores keyStores, c *Config, save func() error, p *Profile, keys []*jose.Key) ([]keychain.Ref, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
 	fresh := slices.DeleteFunc(p.entries(), c.uses)
-	if len(fresh) != 1 { // what fails below is cleaned up, which must not hit the only copy
-		return keychain.Ref{}, fmt.Errorf("store key: %d entries are new, not one; those in use stay as they are", len(fresh))
+	if len(fresh) != len(keys) { // what fails below is cleaned up, which must not hit the only copy
+		return nil, fmt.Errorf("store key: %d entries are new, not %d; those in use stay as they are", len(fresh), len(keys))
 	}
-	ref := fresh[0]
-	c.note(ref)
+	for _, ref := range fresh {
+		c.note(ref)
+	}
 	if err := save(); err != nil {
-		return ref, err
+		return nil, err
 	}
-	if err := stores.Put(ctx, ref, key); err != nil {
-		if left := remove(ctx, stores, ref); left != nil {
-			return ref, err // the note stays: something may be there
+	for i, ref := range fresh {
+		if err := stores.Put(ctx, ref, keys[i]); err != nil {
+			return nil, errors.Join(err, takeBack(ctx, stores, c, save, fresh))
 		}
-		c.strike(ref)
-		return ref, errors.Join(err, save())
 	}
-	return ref, nil
+	return fresh, nil
+}
+
+// takeBack deletes new entries that are not to be, and their notes. Where one
+// cannot be deleted its note stays: something may be there.
+func takeBack(ctx context.Context, stores keyStores, c *Config, save func() error, fresh []keychain.Ref) error {
+	notes := len(c.Unfinished)
+	for _, ref := range fresh {
+		if remove(ctx, stores, ref) == nil {
+			c.strike(ref)
+		}
+	}
+	if len(c.Unfinished) == notes {
+		return nil
+	}
+	return save()
 }
 
 // remove deletes an entry; one that is not there is as good.
@@ -84,22 +102,22 @@ func remove(ctx context.Context, stores keyStores, ref keychain.Ref) error {
 	return err
 }
 
-// undo takes back a new entry that the config could not be switched to. An
+// undo takes back new entries that the config could not be switched to. An
 // error need not mean that the old file stands (a rename over NFS may have been
 // done all the same), so the file itself is asked.
-func (f ConfigFile) undo(ctx context.Context, stores keyStores, ref keychain.Ref, cause error) error {
-	if ref.ID == "" {
+func (f ConfigFile) undo(ctx context.Context, stores keyStores, refs []keychain.Ref, cause error) error {
+	if len(refs) == 0 {
 		return cause
 	}
-	now, err := f.Load()
-	if err != nil {
-		return errors.Join(cause, &OrphanError{Ref: ref, Err: err})
-	}
-	if now.uses(ref) {
-		return cause
-	}
-	if err := remove(ctx, stores, ref); err != nil {
-		return errors.Join(cause, &OrphanError{Ref: ref, Err: err})
+	now, loadErr := f.Load()
+	for _, ref := range refs {
+		err := loadErr
+		if err == nil && !now.uses(ref) {
+			err = remove(ctx, stores, ref)
+		}
+		if err != nil {
+			cause = errors.Join(cause, &OrphanError{Ref: ref, Err: err})
+		}
 	}
 	return cause
 }

@@ -143,11 +143,11 @@ type keyChange struct {
 
 func install(to keychain.Ref) func(*keys, helper.ConfigFile) error {
 	return func(k *keys, file helper.ConfigFile) error {
-		key := other()
+		keys := []*jose.Key{other()}
 		if to.ID == "" {
-			key = nil // it stays where it is
+			keys = nil // it stays where it is
 		}
-		return file.Install(k.t.Context(), k, "p", key, func(*helper.Profile) (*helper.Profile, error) {
+		return file.Install(k.t.Context(), k, "p", keys, func(*helper.Profile) (*helper.Profile, error) {
 			p := &helper.Profile{ClientID: "new", TokenURL: "https://x.example/token", Store: to.Store, KeyID: to.ID, KeyFile: to.Path}
 			return p, k.step("change", func() error { return nil })
 		})
@@ -157,7 +157,7 @@ func install(to keychain.Ref) func(*keys, helper.ConfigFile) error {
 // keygen puts a pending key beside what there is.
 func keygen(id string) func(*keys, helper.ConfigFile) error {
 	return func(k *keys, file helper.ConfigFile) error {
-		return file.Install(k.t.Context(), k, "p", third(), func(p *helper.Profile) (*helper.Profile, error) {
+		return file.Install(k.t.Context(), k, "p", []*jose.Key{third()}, func(p *helper.Profile) (*helper.Profile, error) {
 			if p == nil {
 				p = &helper.Profile{}
 			}
@@ -165,6 +165,16 @@ func keygen(id string) func(*keys, helper.ConfigFile) error {
 			return p, k.step("change", func() error { return nil })
 		})
 	}
+}
+
+// both puts the key in use and the pending one into new entries.
+func both(k *keys, file helper.ConfigFile) error {
+	return file.Install(k.t.Context(), k, "p", []*jose.Key{other(), third()}, func(p *helper.Profile) (*helper.Profile, error) {
+		pending := *p.Pending
+		pending.KeyID = "new" + pendingID
+		p.ClientID, p.KeyID, p.Pending = "new", newID, &pending
+		return p, k.step("change", func() error { return nil })
+	})
 }
 
 // promote has the pending key used, with a client of its own.
@@ -195,6 +205,7 @@ func TestKeyChanges(t *testing.T) {
 		"promote":               {&inKeychain, pendingID, true, promote},
 		"promote beside pem":    {&pem, pendingID, true, promote},
 		"login beside pending":  {&inKeychain, pendingID, true, install(inFile)},
+		"both":                  {&inKeychain, pendingID, true, both},
 		"remove with a pending": {&inKeychain, pendingID, false, func(k *keys, file helper.ConfigFile) error { return file.Remove(k.t.Context(), k, "p") }},
 
 		"remove": {&inKeychain, "", false, func(k *keys, file helper.ConfigFile) error {
@@ -210,6 +221,7 @@ func TestKeyChanges(t *testing.T) {
 		"first keygen": "change put", "keygen": "change put", "keygen beside pem": "change put", "keygen again": "change put delete",
 		"promote": "change delete", "promote beside pem": "change",
 		"login beside pending": "change put delete delete", "remove with a pending": "delete delete",
+		"both": "change put put delete delete",
 	}
 	for name, change := range changes {
 		k := runKeyChange(t, change, 0, none)
@@ -309,6 +321,9 @@ func wantUsable(t *testing.T, k *keys, file helper.ConfigFile, change keyChange,
 			t.Errorf("the config says pending key %v, whose entry is %v (error %v)", p.Pending.Ref(), got, err)
 		}
 	}
+	if p != nil && p.Pending != nil && (p.Pending.KeyID == "new"+pendingID) != (p.KeyID == newID) { // see both
+		t.Errorf("the config was changed by half: %+v with pending %+v", p, p.Pending)
+	}
 	if p == nil || p.KeyID == "" { // it is a file of the user's, which nobody touches
 		return config
 	}
@@ -380,7 +395,7 @@ func TestInstallDefault(t *testing.T) {
 	file := helper.ConfigFile(filepath.Join(t.TempDir(), "config.toml"))
 	k := &keys{t: t, entries: map[keychain.Ref]*jose.Key{}}
 	for _, name := range []string{"b", "a"} {
-		err := file.Install(t.Context(), k, name, ed(), func(old *helper.Profile) (*helper.Profile, error) {
+		err := file.Install(t.Context(), k, name, []*jose.Key{ed()}, func(old *helper.Profile) (*helper.Profile, error) {
 			if old != nil {
 				t.Errorf("%s: got %+v, want no profile yet", name, old)
 			}
@@ -408,7 +423,7 @@ func TestInstallDefault(t *testing.T) {
 func TestInstallRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.toml")
 	k := &keys{t: t, entries: map[keychain.Ref]*jose.Key{}}
-	err := helper.ConfigFile(path).Install(t.Context(), k, "p", ed(), func(*helper.Profile) (*helper.Profile, error) {
+	err := helper.ConfigFile(path).Install(t.Context(), k, "p", []*jose.Key{ed()}, func(*helper.Profile) (*helper.Profile, error) {
 		return nil, errBroken
 	})
 	if _, statErr := os.Stat(path); !errors.Is(err, errBroken) || len(k.steps) != 0 || !errors.Is(statErr, os.ErrNotExist) {
@@ -427,7 +442,7 @@ func TestInstallOnUsedEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"p", "q"} {
-		err := file.Install(t.Context(), k, name, other(), func(*helper.Profile) (*helper.Profile, error) { return profile(), nil })
+		err := file.Install(t.Context(), k, name, []*jose.Key{other()}, func(*helper.Profile) (*helper.Profile, error) { return profile(), nil })
 		if err == nil || k.entries[ref] != ed() {
 			t.Errorf("%s: got %v and entry %v, want an error and the key untouched", name, err, k.entries[ref])
 		}
@@ -440,7 +455,7 @@ func TestInstallChangesInPlace(t *testing.T) {
 	file := helper.ConfigFile(filepath.Join(t.TempDir(), "config.toml"))
 	k := &keys{t: t, entries: map[keychain.Ref]*jose.Key{}}
 	for _, id := range []string{oldID, newID} {
-		err := file.Install(t.Context(), k, "p", ed(), func(p *helper.Profile) (*helper.Profile, error) {
+		err := file.Install(t.Context(), k, "p", []*jose.Key{ed()}, func(p *helper.Profile) (*helper.Profile, error) {
 			if p == nil {
 				p = &helper.Profile{Store: "file"}
 			}

@@ -129,7 +129,7 @@ func (k *keygenRun) make() error {
 	pending := &helper.Pending{Store: store, KeyID: keychain.NewID(), Fingerprint: key.Fingerprint(), Alg: k.c.String("alg")}
 	ctx, cancel := k.deadline(k.c.Context)
 	defer cancel()
-	err = k.file.Install(ctx, k.stores, k.name, key, func(now *helper.Profile) (*helper.Profile, error) {
+	err = k.file.Install(ctx, k.stores, k.name, []*jose.Key{key}, func(now *helper.Profile) (*helper.Profile, error) {
 		if now == nil {
 			now = &helper.Profile{}
 		}

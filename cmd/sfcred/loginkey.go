@@ -29,11 +29,11 @@ type loginKey struct {
 }
 
 // copied is the key if the profile's store keeps a copy of it.
-func (k *loginKey) copied(p *helper.Profile) *jose.Key {
+func (k *loginKey) copied(p *helper.Profile) []*jose.Key {
 	if p.KeyID == "" {
 		return nil
 	}
-	return k.key
+	return []*jose.Key{k.key}
 }
 
 // readKey reads the key that the login is about, and fills in what of the

@@ -21,8 +21,8 @@ type keyMove struct {
 }
 
 // moveKeys moves the key to another store, or to another file with a new
-// passphrase; a pending key in a file gets that passphrase, too. Each is
-// written, read back, switched to, and only then deleted.
+// passphrase; a pending key in a file gets that passphrase, too. They are
+// written, read back, switched to, and only then deleted where they were.
 func (p *program) moveKeys(c *cli.Context, file helper.ConfigFile, name string, profile *helper.Profile) error {
 	to, replaced := cmp.Or(c.String("store"), profile.Store), c.Bool("new-passphrase")
 	moves, err := keyMoves(name, profile, to, c.IsSet("store"), replaced)
@@ -53,20 +53,7 @@ func (p *program) moveKeys(c *cli.Context, file helper.ConfigFile, name string, 
 			return err
 		}
 	}
-	var orphan *helper.OrphanError
-	for i, m := range moves {
-		err := p.installMove(c.Context, file, stores, name, to, m)
-		if err != nil && !errors.As(err, &orphan) {
-			if i > 0 {
-				p.warn(fmt.Sprintf("profile %q: the key in use has the new passphrase, the pending one still has its own", name))
-			}
-			return err
-		}
-	}
-	if orphan != nil {
-		return orphan
-	}
-	return nil
+	return p.installMoves(c.Context, file, stores, name, to, moves)
 }
 
 // keyMoves lists the keys that are to be moved.
@@ -104,29 +91,41 @@ func (p *program) openMove(ctx context.Context, stores *keychain.Stores, m *keyM
 	return err
 }
 
-// installMove writes the key to its new entry.
-func (p *program) installMove(ctx context.Context, file helper.ConfigFile, stores *keychain.Stores, name, to string, m *keyMove) error {
+// installMoves writes the keys to their new entries, and switches to all of them
+// at once: with two, nobody is to guess later which has which passphrase.
+func (p *program) installMoves(ctx context.Context, file helper.ConfigFile, stores *keychain.Stores, name, to string, moves []*keyMove) error {
+	var keys []*jose.Key
+	for _, m := range moves {
+		keys = append(keys, m.key)
+	}
 	ctx, cancel := p.deadline(ctx)
 	defer cancel()
-	return file.Install(ctx, stores, name, m.key, func(now *helper.Profile) (*helper.Profile, error) {
-		changed := fmt.Errorf("profile %q was changed by another command in the meantime", name)
-		switch {
-		case now == nil:
-			return nil, changed
-		case m.pending && (now.Pending == nil || now.Pending.Ref() != m.from.Ref()):
-			return nil, changed
-		case m.pending:
-			pending := *now.Pending
-			pending.KeyID = keychain.NewID()
-			now.Pending = &pending
-		case now.Ref() != m.from.Ref():
-			return nil, changed
-		default:
-			now.Store, now.KeyID, now.KeyFile, now.Command, now.Shell = to, keychain.NewID(), "", "", false
-			now.Fingerprint = m.key.Fingerprint()
+	return file.Install(ctx, stores, name, keys, func(now *helper.Profile) (*helper.Profile, error) {
+		for _, m := range moves {
+			if now == nil || !m.apply(now, to) {
+				return nil, fmt.Errorf("profile %q was changed by another command in the meantime", name)
+			}
 		}
 		return now, nil
 	})
+}
+
+// apply gives the key a new entry in the profile, if it is still the one there.
+func (m *keyMove) apply(now *helper.Profile, to string) bool {
+	switch {
+	case m.pending && (now.Pending == nil || now.Pending.Ref() != m.from.Ref()):
+		return false
+	case m.pending:
+		pending := *now.Pending
+		pending.KeyID = keychain.NewID()
+		now.Pending = &pending
+	case now.Ref() != m.from.Ref():
+		return false
+	default:
+		now.Store, now.KeyID, now.KeyFile, now.Command, now.Shell = to, keychain.NewID(), "", "", false
+		now.Fingerprint = m.key.Fingerprint()
+	}
+	return true
 }
 
 // mayMove refuses the moves that make no sense.
