@@ -71,6 +71,9 @@ func (p *program) startChild(path string, argv, env []string, s streams, signals
 	if s.stderr != nil {
 		files[2] = s.stderr.Fd()
 	}
+	if p.starting != nil {
+		p.starting(signals)
+	}
 	early := len(signals)
 	p.core.give()
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: env, Files: files})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -13,6 +14,23 @@ func hasty() {
 	p := newProgram(time.Now())
 	p.pace.ahead = func(life time.Duration) time.Duration { return life }
 	p.pace.least = time.Millisecond
+	os.Exit(p.run(context.Background(), os.Args))
+}
+
+// paused is sfcred, on the terminal of a person who is asked for a signal when it
+// has the token and no child yet, and where job control has put it.
+func paused() {
+	p := newProgram(time.Now())
+	p.starting = func(signals chan os.Signal) {
+		tty, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(tty, "no child yet")
+		for len(signals) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
 	os.Exit(p.run(context.Background(), os.Args))
 }
 

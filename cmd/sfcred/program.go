@@ -34,6 +34,7 @@ type program struct {
 	warned         map[string]bool          // of what was warned already
 	unkept         map[client]helper.Learnt // what could not be written
 	core           coreLimit
+	starting       func(chan os.Signal) // what a test does when a child is about to be started
 
 	// the global flags, or their variables
 	profile, config string

@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 
 		"sfcred-in-job": main, // stays where job control has put it
 		"sfcred-hasty":  hasty,
+		"sfcred-paused": paused,
 		"kubectl":       fakeKubectl,
 		"person":        person,
 		"fulldisk":      fullDisk,
