@@ -16,37 +16,37 @@ import (
 var ErrNoAPI = errors.New("the profile has no API URL")
 
 // get asks the profile's API, under the same host rule as everybody.
-func (s *Source) get(ctx context.Context, t Token, path string, into any) error {
+func (s *Source) get(ctx context.Context, t Token, path string, into any) (answer, error) {
 	if s.Profile.APIURL == "" {
-		return ErrNoAPI
+		return answer{}, ErrNoAPI
 	}
 	u, err := s.Profile.CheckHost(strings.TrimRight(s.Profile.APIURL, "/") + path)
 	if err != nil {
-		return err
+		return answer{}, err
 	}
 	do, err := s.client(u.String())
 	if err != nil {
-		return err
+		return answer{}, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return err
+		return answer{}, err
 	}
 	req.Header.Set("Authorization", "Bearer "+t.Value)
 	a, err := s.roundTrip(do, req)
 	if err != nil {
-		return err
+		return answer{}, err
 	}
 	if a.status != http.StatusOK {
-		return a.refusal(t)
+		return a, a.refusal(t)
 	}
 	// An API that repeats what it was sent would put the token into what is told
 	// of its answer: a user's name, a time that is none.
 	a.body = bytes.ReplaceAll(a.body, []byte(t.Value), []byte("(the token)"))
 	if json.Unmarshal(a.body, into) != nil {
-		return a.problem("is not the JSON that was asked for")
+		return a, a.problem("is not the JSON that was asked for")
 	}
-	return nil
+	return a, nil
 }
 
 // refusal is the error for any status but 200, with what the API says of it:
@@ -87,7 +87,7 @@ func (s *Source) Account(ctx context.Context, t Token) (string, error) {
 	var account struct {
 		Name string `json:"name"`
 	}
-	if err := s.get(ctx, t, "/account/", &account); err != nil {
+	if _, err := s.get(ctx, t, "/account/", &account); err != nil {
 		return "", err
 	}
 	return printable(account.Name), nil
@@ -100,12 +100,17 @@ func (s *Source) ClientExpiry(ctx context.Context, t Token) (time.Time, error) {
 		ClientID  string `json:"clientId"`
 		ExpiresAt string `json:"expiresAt"`
 	}
-	if err := s.get(ctx, t, "/account/clients", &clients); err != nil {
+	a, err := s.get(ctx, t, "/account/clients", &clients)
+	if err != nil {
 		return time.Time{}, err
 	}
 	for _, c := range clients {
 		if c.ClientID == s.Profile.ClientID && c.ExpiresAt != "" {
-			return parseExpiresAt(c.ExpiresAt)
+			at, err := parseExpiresAt(c.ExpiresAt)
+			if err != nil {
+				return time.Time{}, a.problem("has a " + err.Error())
+			}
+			return at, nil
 		}
 	}
 	return time.Time{}, nil

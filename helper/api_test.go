@@ -120,8 +120,9 @@ func TestClientExpiry(t *testing.T) {
 		}
 	}
 	server.SetAPIFault(answerWith(200, `[{"clientId":"`+clientID+`","expiresAt":"so\u001bon"}]`))
-	if got, err := src.ClientExpiry(within(t, 5*time.Second), token); err == nil || !got.IsZero() || strings.Contains(err.Error(), "\x1b") {
-		t.Errorf("got %v, %v, want an error in plain text", got, err)
+	var answer *helper.AnswerError
+	if got, err := src.ClientExpiry(within(t, 5*time.Second), token); !errors.As(err, &answer) || !got.IsZero() || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("got %v, %v, want an AnswerError in plain text", got, err)
 	}
 }
 
