@@ -2,6 +2,9 @@ package jose_test
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
@@ -13,11 +16,14 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/ssh"
+
 	"sfcred/keychain/jose"
 )
 
-// What Parse takes comes back from its text as the same key; what it refuses
-// gives no value.
+// What Parse takes comes back from its text as the same key, and is that key to
+// whichever of the standard parsers can read it too; what it refuses gives no
+// value, and no line of the file in the error.
 func FuzzParse(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.p*")
 	if err != nil {
@@ -42,7 +48,17 @@ func FuzzParse(f *testing.F) {
 			if file != nil {
 				t.Fatalf("both a file and the error %v", err)
 			}
+			for line := range strings.Lines(string(data)) {
+				if line = strings.TrimSpace(line); len(line) >= 24 && !strings.HasPrefix(line, "-----") && strings.Contains(err.Error(), line[:24]) {
+					t.Fatalf("%q repeats %q", err, line)
+				}
+			}
 			return
+		}
+		for _, public := range standard(data) {
+			if !equalPublic(public, file.Key.Public()) {
+				t.Fatalf("it is another key than the one that %T is read as", public)
+			}
 		}
 		again, err := jose.ParseText(file.Key.Text())
 		if err != nil {
@@ -183,4 +199,44 @@ func hardWork(data []byte) bool {
 		}
 	}
 	return false
+}
+
+// standard gives the public key of the only private key among the blocks of a PEM,
+// as crypto/x509 and x/crypto/ssh read it, each by itself.
+func standard(data []byte) (keys []crypto.PublicKey) {
+	var only *pem.Block
+	text := strings.NewReplacer("\r\n", "\n", "\r", "\n", `\r\n`, "\n", `\n`, "\n").Replace(string(data))
+	for block, rest := pem.Decode([]byte(text)); block != nil; block, rest = pem.Decode(rest) {
+		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			continue
+		}
+		if only != nil {
+			return nil
+		}
+		only = block
+	}
+	if only == nil {
+		return nil
+	}
+	add := func(key any, err error) {
+		if err != nil {
+			return
+		}
+		switch key := key.(type) {
+		case *ed25519.PrivateKey:
+			keys = append(keys, key.Public())
+		case *ecdh.PrivateKey: // X25519, which is refused
+		case crypto.Signer:
+			keys = append(keys, key.Public())
+		}
+	}
+	add(x509.ParsePKCS8PrivateKey(only.Bytes))
+	if key, err := x509.ParsePKCS1PrivateKey(only.Bytes); err == nil {
+		add(key, nil)
+	}
+	if key, err := x509.ParseECPrivateKey(only.Bytes); err == nil {
+		add(key, nil)
+	}
+	add(ssh.ParseRawPrivateKey(pem.EncodeToMemory(only)))
+	return keys
 }
