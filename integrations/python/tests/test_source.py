@@ -64,6 +64,25 @@ def test_one_run_per_token(bare: Machine, clock: Callable[[float], None]) -> Non
     assert len(bare.runs()) == 2
 
 
+def test_clock_set_back(
+    bare: Machine, clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, later = sfcred.source._passed, [0.0]
+    monkeypatch.setattr("sfcred.source._passed", lambda: real() + later[0])
+    answers(bare, 600)
+    assert sfcred.token().value == "t1"
+    clock(-3600)
+    later[0] = 530
+    assert sfcred.token().value == "t1"
+    later[0] = 545  # less than a minute is left, whatever the clock says
+    answers(bare, 600 - 3600)
+    assert [sfcred.token().value for _ in range(3)] == ["t2"] * 3
+    clock(3600)  # and back again: t2 may have ended, for all that is known
+    answers(bare, 600)
+    assert sfcred.token().value == "t3"
+    assert len(bare.runs()) == 3
+
+
 def test_min_ttl_is_each_callers_own(bare: Machine, clock: Callable[[float], None]) -> None:
     answers(bare, 600)
     assert sfcred.token(min_ttl=60).value == "t1"

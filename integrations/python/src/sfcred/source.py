@@ -30,6 +30,14 @@ _UNKNOWN_LIFE = 60.0
 _RESPITE = 30.0
 
 
+def _passed() -> float:
+    """The time by a clock that nobody sets. On Linux it goes on while the machine
+    sleeps; elsewhere the clock that can be set tells that."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
 class _Held:
     """A token, with what is needed to say whether it still lasts."""
 
@@ -39,11 +47,16 @@ class _Held:
         self.asked = min_ttl
         self.end = token.expires_at.timestamp() if token.expires_at else now + _UNKNOWN_LIFE
         self.left = self.end - now
+        self.until = _passed() + self.left
+
+    def remaining(self) -> float:
+        """How long it is good for, also where the clock was set back since."""
+        return min(self.end - time.time(), self.until - _passed())
 
     def lasts(self, min_ttl: float) -> bool:
         """Whether it has min_ttl left; or half of what it came with, where it came
         with less: a server with short tokens is not to be asked each time."""
-        left = self.end - time.time()
+        left = self.remaining()
         if self.left <= min_ttl <= self.asked:
             return left > self.left / 2
         return left > min_ttl
@@ -59,7 +72,7 @@ class _Want(NamedTuple):
     def met_by(self, held: _Held) -> bool:
         if self.rejected is None:
             return held.lasts(self.min_ttl)
-        return held.token.value != self.rejected and time.time() < held.end
+        return held.token.value != self.rejected and held.remaining() > 0
 
 
 class _Flight:
@@ -194,7 +207,7 @@ class Source:
         except _OUT_OF_REACH:
             held = self._held
             # As sfcred does where it still can: what is held is better than nothing.
-            if force or held is None or time.time() >= held.end:
+            if force or held is None or held.remaining() <= 0:
                 raise
             return held.token
 
