@@ -273,7 +273,7 @@ func keepsConfig(t *testing.T, file helper.ConfigFile, text []byte, stores *touc
 	for _, err := range []error{
 		orphans,
 		file.Update(t.Context(), func(c *helper.Config) error { c.Default = "ci"; return nil }),
-		file.Install(t.Context(), stores, "nersc", ed(), profile),
+		file.Install(t.Context(), stores, "nersc", []*jose.Key{ed()}, profile),
 		file.Remove(t.Context(), stores, "nersc"),
 	} {
 		var where *helper.ConfigError

@@ -123,7 +123,7 @@ func correct() ([]byte, error) { return []byte(passphrase), nil }
 
 // signWith has what a file holds sign an assertion, as the pem store does it.
 func signWith(data []byte, public crypto.PublicKey) string {
-	if hardWork(data) {
+	if hardBcrypt(data) {
 		return tooMuchWork
 	}
 	file, err := jose.Load(data, correct)
@@ -155,9 +155,9 @@ func signWith(data []byte, public crypto.PublicKey) string {
 
 func isRSA(public crypto.PublicKey) bool { _, ok := public.(*rsa.PublicKey); return ok }
 
-// hardWork recognises an encrypted OpenSSH key that asks for more than a second
+// hardBcrypt recognises an encrypted OpenSSH key that asks for more than a second
 // of bcrypt; the stores give up on it at their deadline.
-func hardWork(data []byte) bool {
+func hardBcrypt(data []byte) bool {
 	block, _ := pem.Decode(data)
 	if block == nil {
 		return false
