@@ -144,18 +144,24 @@ func (e entry) close() {
 // token ends. An hour after a clock was set back by an hour, one that ended then
 // would look new again.
 func (e entry) token() (Token, bool) {
-	if e.dir == nil {
-		return Token{}, false
-	}
-	b, err := e.dir.ReadFile(e.key+".token", cacheFileLimit)
-	if err != nil {
-		return Token{}, false
-	}
-	t, booted, ok := decodeToken(b)
+	t, booted, ok := e.last()
 	if !ok || e.set(booted) {
 		return Token{}, false
 	}
 	return t, true
+}
+
+// last gives the token that was kept last, and when the machine was started by
+// the clock of then.
+func (e entry) last() (t Token, booted time.Time, ok bool) {
+	if e.dir == nil {
+		return Token{}, time.Time{}, false
+	}
+	b, err := e.dir.ReadFile(e.key+".token", cacheFileLimit)
+	if err != nil {
+		return Token{}, time.Time{}, false
+	}
+	return decodeToken(b)
 }
 
 // set says whether the clock has been set since booted was taken.

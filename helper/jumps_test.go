@@ -302,6 +302,9 @@ func TestTimeJumpsFuture(t *testing.T) {
 			files++
 		}
 		at = time.Now()
+		if got := src.LastObtained(); !got.Equal(then) { // a clock that is behind shows by it
+			t.Errorf("%s ahead: last obtained %s, want %s", ahead, got, then)
+		}
 		if token := src.get(t, helper.Want{}); isCached(token) {
 			obeyed++
 			t.Errorf("%s ahead: got the token of then", ahead)

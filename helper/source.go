@@ -191,14 +191,15 @@ func (s *Source) Cached(want Want) (Token, bool) {
 }
 
 // LastObtained is when the exchange began that gave the token in the cache,
-// which may have expired long ago; zero where there is none.
+// which may have expired long ago, or be of before the clock was set; zero where
+// there is none.
 func (s *Source) LastObtained() time.Time {
 	e, err := s.openEntry()
 	if err != nil {
 		return time.Time{}
 	}
 	defer e.close()
-	t, _ := e.token()
+	t, _, _ := e.last()
 	return t.Obtained
 }
 
