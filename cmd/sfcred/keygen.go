@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -146,7 +147,23 @@ func (k *keygenRun) make() error {
 	if printed := k.print(key.Public(), pending.Alg); printed != nil {
 		return &hintedError{printed, []string{k.again("--show")}}
 	}
+	if k.c.String("out") == "" && isNowhere(k.stdout) {
+		k.warn("standard output is closed, or nowhere: the public half was not shown")
+		k.say("hint", k.again("--show"))
+	}
 	return err
+}
+
+// isNowhere says whether what is written is lost without an error: the Go runtime
+// opens /dev/null in the place of a standard stream that is closed.
+func isNowhere(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	null, nullErr := os.Stat(os.DevNull)
+	return err == nil && nullErr == nil && os.SameFile(info, null)
 }
 
 // generate makes the key, in memory still.
