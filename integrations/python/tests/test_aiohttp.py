@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Awaitable, Callable, Dict, List
@@ -22,6 +23,12 @@ from conftest import Demo, Machine
 from servers import OK, UNAUTHORIZED, Server, redirect
 
 HAS_MIDDLEWARES = tuple(map(int, aiohttp.__version__.split(".")[:2])) >= (3, 12)
+
+
+@pytest.fixture(autouse=True)
+def new_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has an aiohttp that is called by the tests themselves pass for a later one."""
+    monkeypatch.setattr(aiohttp, "ClientMiddlewareType", object, raising=False)
 
 
 def bearer() -> str:
@@ -65,6 +72,12 @@ def test_another_host(machine: Machine, other: Server) -> None:
     for url in (other.url, yarl.URL(other.url), "http://u:p@127.0.0.1/", "127.0.0.1"):
         with pytest.raises(sfcred.HostNotAllowed):
             asyncio.run(sfcred.headers(url))
+
+
+@pytest.mark.parametrize("url", ["/account", "account/", "?q=1", "", "//api.example.org/", "api.example.org/x"])
+def test_a_relative_url(url: str) -> None:
+    with pytest.raises(sfcred.HostNotAllowed, match="a relative URL: give the whole one, https://HOST/"):
+        asyncio.run(sfcred.headers(url))
 
 
 def test_min_ttl_and_profile(machine: Machine) -> None:
@@ -140,6 +153,16 @@ def test_middleware(machine: Machine) -> None:
     client = Documented(200)
     assert client.get("http://127.0.0.1/") == 200
     assert client.tokens() == [bearer()]
+
+
+def test_middleware_and_an_old_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(aiohttp, "ClientMiddlewareType")
+    monkeypatch.setattr(aiohttp, "__version__", "3.8.4")
+    wrong = r"middleware\(\) is for aiohttp 3.12 and later, and this is 3.8.4\nhint: .*headers\(url\)"
+    with pytest.raises(sfcred.UsageError, match=wrong):
+        sfcred.middleware()
+    monkeypatch.delitem(sys.modules, "aiohttp")
+    assert callable(sfcred.middleware())  # who knows what will call it
 
 
 def test_middleware_and_another_host(machine: Machine) -> None:

@@ -270,6 +270,14 @@ def test_min_ttl_is_a_number_of_seconds() -> None:
                 call(min_ttl="60")
 
 
+@pytest.mark.parametrize("wrong", [7, b"lab", ["lab"], pytest])
+def test_a_profile_is_a_name(wrong: Any) -> None:
+    calls: List[Any] = [sfcred.token, sfcred.Auth, sfcred.session, sfcred.middleware]
+    for call in calls:
+        with pytest.raises(TypeError, match=f"profile=.* is a {type(wrong).__name__}, not a name"):
+            call(wrong)
+
+
 def test_an_import_loads_no_client() -> None:
     code = (
         "import sys, sfcred; from sfcred import *; sfcred.Auth();"

@@ -147,7 +147,12 @@ def test_without_the_official_client(monkeypatch: pytest.MonkeyPatch) -> None:
     modules: Dict[str, Any] = sys.modules
     monkeypatch.setitem(modules, "sfapi_client", None)
     with pytest.raises(ImportError, match="sfapi_client"):
+        importlib.import_module("sfcred.sfapi")
+    with pytest.raises(ImportError, match="sfapi_client"):
+        from sfcred import sfapi
+    with pytest.raises(AttributeError, match="sfcred.sfapi needs the package sfapi_client"):
         sfcred.sfapi
+    assert not hasattr(sfcred, "sfapi")  # and does not raise
     with pytest.raises(AttributeError, match="no attribute 'sfapis'"):
         getattr(sfcred, "sfapis")
 

@@ -72,5 +72,9 @@ def __getattr__(name: str) -> Any:
     if name == "sfapi":
         from importlib import import_module
 
-        return import_module("sfcred.sfapi")
+        try:
+            return import_module("sfcred.sfapi")
+        except ModuleNotFoundError as missing:
+            # hasattr is to say no. "import sfcred.sfapi" raises what it was.
+            raise AttributeError(f"sfcred.sfapi needs the package {missing.name}") from missing
     raise AttributeError(f"module 'sfcred' has no attribute {name!r}")

@@ -5,9 +5,11 @@ Neither needs aiohttp to be there.
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Awaitable, Callable, Dict, Optional
 
 from . import hosts
+from .errors import UsageError
 from .source import Source, checked_ttl, source_of
 
 _Handler = Callable[[Any], Awaitable[Any]]
@@ -40,7 +42,14 @@ def middleware(
     aiohttp asks it for each hop of a redirect: one to a host that is not the
     profile's raises HostNotAllowed there.
     """
-    return _Middleware(source_of(profile), checked_ttl(min_ttl))
+    made = _Middleware(source_of(profile), checked_ttl(min_ttl))
+    aiohttp = sys.modules.get("aiohttp")  # it would say "unexpected keyword argument"
+    if aiohttp is not None and not hasattr(aiohttp, "ClientMiddlewareType"):
+        raise UsageError(
+            f"middleware() is for aiohttp 3.12 and later, and this is {aiohttp.__version__}",
+            "session.get(url, headers=await sfcred.headers(url))",
+        )
+    return made
 
 
 class _Middleware:

@@ -74,7 +74,10 @@ def parse(url: str) -> Origin:
     """
     match = _URL.fullmatch(url)
     if match is None:
-        raise HostNotAllowed(f"no token for {_shown(url)}: not an https URL that all read alike")
+        reason = "not an https URL that all read alike"
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url) is None:
+            reason = "a relative URL: give the whole one, https://HOST/..."
+        raise HostNotAllowed(f"no token for {_shown(url)}: {reason}")
     try:
         return _origin(match["scheme"].lower(), match["authority"])
     except ValueError as problem:

@@ -309,6 +309,8 @@ def source_of(profile: Optional[str]) -> Source:
     sfcred is asked with, also later: a notebook that sets SFCRED_PROFILE is not to
     get the token of the one before, nor an older object that of the one after.
     """
+    if profile is not None and not isinstance(profile, str):
+        raise TypeError(f"profile={profile!r:.99} is a {type(profile).__name__}, not a name")
     settings = tuple(map(os.environ.get, _DECIDES))
     return _sources.setdefault(
         (profile, *settings), Source(profile, dict(zip(_DECIDES, settings)))
