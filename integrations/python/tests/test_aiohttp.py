@@ -12,7 +12,7 @@ import ssl
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Awaitable, Callable, Dict, List
+from typing import Any, Awaitable, Callable, Dict, List, cast
 
 import aiohttp
 import pytest
@@ -28,7 +28,8 @@ HAS_MIDDLEWARES = tuple(map(int, aiohttp.__version__.split(".")[:2])) >= (3, 12)
 @pytest.fixture(autouse=True)
 def new_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has an aiohttp that is called by the tests themselves pass for a later one."""
-    monkeypatch.setattr(aiohttp, "ClientMiddlewareType", object, raising=False)
+    if not HAS_MIDDLEWARES:
+        monkeypatch.setattr("sfcred._aiohttp._takes_middlewares", lambda aiohttp: True)
 
 
 def bearer() -> str:
@@ -156,11 +157,21 @@ def test_middleware(machine: Machine) -> None:
 
 
 def test_middleware_and_an_old_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(aiohttp, "ClientMiddlewareType")
-    monkeypatch.setattr(aiohttp, "__version__", "3.8.4")
+    monkeypatch.undo()
+
+    class OldSession:
+        def __init__(self, base_url: str = "") -> None: ...
+
+    class Session:
+        def __init__(self, base_url: str = "", *, middlewares: Any = ()) -> None: ...
+
+    old = SimpleNamespace(ClientSession=OldSession, __version__="3.8.4")
+    monkeypatch.setitem(cast(Any, sys.modules), "aiohttp", old)
     wrong = r"middleware\(\) is for aiohttp 3.12 and later, and this is 3.8.4\nhint: .*headers\(url\)"
     with pytest.raises(sfcred.UsageError, match=wrong):
         sfcred.middleware()
+    monkeypatch.setitem(cast(Any, sys.modules), "aiohttp", SimpleNamespace(ClientSession=Session))
+    assert callable(sfcred.middleware())
     monkeypatch.delitem(sys.modules, "aiohttp")
     assert callable(sfcred.middleware())  # who knows what will call it
 

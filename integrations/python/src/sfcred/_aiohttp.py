@@ -44,12 +44,18 @@ def middleware(
     """
     made = _Middleware(source_of(profile), checked_ttl(min_ttl))
     aiohttp = sys.modules.get("aiohttp")  # it would say "unexpected keyword argument"
-    if aiohttp is not None and not hasattr(aiohttp, "ClientMiddlewareType"):
+    if aiohttp is not None and not _takes_middlewares(aiohttp):
         raise UsageError(
             f"middleware() is for aiohttp 3.12 and later, and this is {aiohttp.__version__}",
             "session.get(url, headers=await sfcred.headers(url))",
         )
     return made
+
+
+def _takes_middlewares(aiohttp: Any) -> bool:
+    import inspect  # for a moment's use it is slow to load
+
+    return "middlewares" in inspect.signature(aiohttp.ClientSession.__init__).parameters
 
 
 class _Middleware:
