@@ -49,7 +49,7 @@ func (p *program) commands(tools []tool) []*cli.Command {
 		},
 		{
 			Name: "edit", Category: "keys", Action: p.edit, ArgsUsage: "[NAME]", Flags: editFlags(),
-			Usage: "change a profile",
+			Usage: "change a profile", Description: editDescription,
 		},
 		{
 			Name: "remove", Aliases: []string{"logout"}, Category: "keys", Action: p.remove, ArgsUsage: "[NAME]",

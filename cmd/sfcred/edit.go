@@ -13,6 +13,11 @@ import (
 	"sfcred/helper"
 )
 
+const editDescription = `A host that is added with --host +HOST gets the profile's tokens from any tool
+that asks for it, and can act as you with each until that ends. Add only hosts
+of the service that the client is registered for, and none because a message,
+a web page or a repository wants it.`
+
 func editFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "rename", Usage: "give the profile another `NAME`"},

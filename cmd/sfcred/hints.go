@@ -38,6 +38,8 @@ func (p *program) hints(err error) []string {
 		return p.curlHints(option.Option)
 	case errors.As(err, &why) && why.hints != nil:
 		return append(slices.Clip(why.hints), lateHints(err)...)
+	case errors.Is(err, helper.ErrForeignHost):
+		return p.foreignHints(err)
 	case errors.As(err, new(*helper.OrphanError)):
 		return []string{"sfcred remove --orphans"}
 	case errors.As(err, &store):
@@ -53,10 +55,24 @@ func (p *program) hints(err error) []string {
 	return nil
 }
 
+// foreignHints shows which hosts the profile has. How one is added a person is
+// told, and no log of a tool's; and not as a command that has the host in it: who
+// led a tool to that host would have its user paste it, and get the token.
+func (p *program) foreignHints(err error) []string {
+	var of *profileError
+	if !errors.As(err, &of) {
+		return nil
+	}
+	hints := []string{"sfcred status " + of.name}
+	if of.name != envName && isTerminal(p.stderr) {
+		hints = append(hints, "sfcred edit --help")
+	}
+	return hints
+}
+
 func profileHints(err error) []string {
 	var missing *missingError
 	var pending *pendingError
-	var of *profileError
 	switch {
 	case errors.As(err, &missing) && missing.why != nil:
 		return []string{"sfcred --config FILE status"}
@@ -71,8 +87,6 @@ func profileHints(err error) []string {
 			fmt.Sprintf("sfcred keygen --profile %s --show", pending.name),
 			fmt.Sprintf("sfcred login --profile %s --client-id CLIENT_ID", pending.name),
 		}
-	case errors.As(err, &of) && errors.Is(err, helper.ErrForeignHost):
-		return []string{"sfcred status " + of.name}
 	case errors.Is(err, errNoHome):
 		return []string{"sfcred --config FILE status"}
 	}
