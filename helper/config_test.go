@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pelletier/go-toml/v2"
+
 	"sfcred/helper"
 	"sfcred/keychain"
 )
@@ -134,6 +136,7 @@ func TestParseConfig(t *testing.T) {
 		"numbers in a list":    {profile + "hosts = [1]\n", 3, "wants a list of strings"},
 		"text for a switch":    {profile + "allow_foreign_audience = \"yes\"\n", 3, "wants true or false"},
 		"text for a time":      {profile + "expires = \"soon\"\n", 3, ""},
+		"an hour of one digit": {profile + "expires = 2026-11-25 0:20:30Z\n", 3, ""},
 		"text for profiles":    {"profile = \"x\"\n", 1, ""},
 		"text for a profile":   {"[profile]\na = \"x\"\n", 2, ""},
 		"a name with a slash":  {"[profile.\"a/b\"]\n", 1, "profile name"},
@@ -375,6 +378,37 @@ func TestSites(t *testing.T) {
 	}
 }
 
+// wantMeant wants the config to say what a whole reader of TOML makes of the text.
+func wantMeant(t *testing.T, text []byte, c *helper.Config) {
+	t.Helper()
+	var meant struct {
+		Default, Unfinished any
+		Profile             map[string]map[string]any
+	}
+	if err := toml.Unmarshal(text, &meant); err != nil {
+		t.Fatalf("%q is taken, and is no TOML: %v", text, err)
+	}
+	if len(c.Profiles) != len(meant.Profile) {
+		t.Fatalf("%q: got %q", text, c.Names())
+	}
+	for name, p := range c.Profiles {
+		for key, value := range map[string]string{
+			"client_id": p.ClientID, "token_url": p.TokenURL, "api_url": p.APIURL, "audience": p.Audience, "scope": p.Scope, "kid": p.KID,
+			"fingerprint": p.Fingerprint, "store": p.Store, "key_id": p.KeyID, "key_file": p.KeyFile, "command": p.Command, "ca_file": p.CAFile,
+		} {
+			if said, ok := meant.Profile[name][key]; ok && said != value || !ok && value != "" {
+				t.Fatalf("%q: got %s %q, want %q", text, key, value, said)
+			}
+		}
+		if hosts, _ := meant.Profile[name]["hosts"].([]any); fmt.Sprint(hosts) != fmt.Sprint(p.Hosts) {
+			t.Fatalf("%q: got hosts %q, want %q", text, p.Hosts, hosts)
+		}
+		if shell, _ := meant.Profile[name]["shell"].(bool); shell != p.Shell {
+			t.Fatalf("%q: got shell %v, want %v", text, p.Shell, shell)
+		}
+	}
+}
+
 func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte(fullConfig))
 	for _, s := range []string{"", "x = 1", "[profile.a]\nhosts = ['a\tb']\nexpires = 2026-01-02", "profile.a.kid = \"\\u0000\\U0010ffff\"",
@@ -389,6 +423,7 @@ func FuzzParseConfig(f *testing.F) {
 			}
 			return
 		}
+		wantMeant(t, text, c)
 		written, err := c.Text()
 		if err != nil {
 			t.Fatalf("what was read cannot be written: %v", err)

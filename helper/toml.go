@@ -254,9 +254,11 @@ func assign(to any, path []string, at int, v *unstable.Node) error {
 		}
 		*to = v.Data[0] == 't'
 	case *time.Time:
-		t, err := time.Parse(time.RFC3339, strings.Replace(string(v.Data), " ", "T", 1))
+		text := strings.Replace(string(v.Data), " ", "T", 1)
+		t, err := time.Parse(time.RFC3339, text)
 		t = t.UTC().Truncate(time.Second) // as it is written
-		if v.Kind != unstable.DateTime || err != nil || t.Year() < 1970 || t.Year() > 9999 {
+		// time.Parse takes an hour of one digit, https://go.dev/issue/54580.
+		if v.Kind != unstable.DateTime || err != nil || text[len("2026-12-31T12")] != ':' || t.Year() < 1970 || t.Year() > 9999 {
 			return wrongType(path, at, "a time with its zone, such as 2026-12-31T12:00:00Z")
 		}
 		*to = t
