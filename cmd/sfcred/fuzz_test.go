@@ -5,12 +5,14 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"sfcred/helper"
 	"sfcred/keychain/jose"
 )
 
@@ -229,5 +231,49 @@ func FuzzTypedKey(f *testing.F) {
 			return
 		}
 		t.Errorf("%q is a key, and is waited for", pasted)
+	})
+}
+
+// A variable for a token is a name that means nothing to shells and loaders. The
+// hosts of the profile from variables are those that are said, each one that can
+// be read, and of the preset only where no token URL is set; or usage is wrong.
+func FuzzVariables(f *testing.F) {
+	for _, name := range []string{"TOKEN", "path", "Ld_PRELOAD", "1X", "", "A=B", "é", "_", "SFCRED_X", "a b"} {
+		f.Add(name, "api.example.org, *.example.org:8443", "https://x.example/token")
+		f.Add(name, "api.example.org,,\t[::1]:1 ", "")
+	}
+	f.Add("X", "a.b/c", "http://x.example/token")
+	f.Add("X", ",", "https://x.example/?a=b#c")
+	f.Fuzz(func(t *testing.T, name, hosts, tokenURL string) {
+		if err := checkVariable(name); err == nil {
+			if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name) || regexp.MustCompile(`(?i)^(PATH|HOME|IFS|ENV|BASH_ENV|(LD|DYLD|SFCRED|LC)_.*)$`).MatchString(name) {
+				t.Fatalf("took %q", name)
+			}
+		} else if oneLine(err.Error()) != err.Error() {
+			t.Fatalf("%q: %q", name, err)
+		}
+		p := &program{env: environment{clientID: "abc", privateKeyFile: "/key", tokenURL: tokenURL, hosts: hosts}}
+		profile, err := p.chooseEnv()
+		if err != nil {
+			if !errors.As(err, new(*usageError)) || profile != nil {
+				t.Fatalf("got %v, %v", profile, err)
+			}
+			return
+		}
+		var want []string
+		if tokenURL == "" {
+			want = append(want, helper.Sites()[0].Hosts...)
+		}
+		want = append(want, strings.FieldsFunc(hosts, func(r rune) bool { return r == ',' })...)
+		for i := range want {
+			want[i] = strings.TrimSpace(want[i])
+		}
+		want = slices.DeleteFunc(want, func(host string) bool { return host == "" })
+		if _, err := helper.ParseHosts(profile.Hosts); err != nil || !slices.Equal(profile.Hosts, want) {
+			t.Fatalf("%q: got %q, want %q, %v", hosts, profile.Hosts, want, err)
+		}
+		if tokenURL != "" && (profile.TokenURL != tokenURL || profile.APIURL != "") {
+			t.Fatalf("%q: got %+v", tokenURL, profile.Profile)
+		}
 	})
 }
