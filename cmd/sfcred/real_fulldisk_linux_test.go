@@ -61,13 +61,13 @@ var diskCases = []diskCase{
 	{judge: ofRest, seeded: warm, killCase: killCase{
 		name: "exec with a file for a group", args: []string{"exec", "--token-file", "home/token", "--mode", "0640", "--", "cat", "home/token"}}},
 
-	tool("bazel", "--write", ".bazelrc", "build --jobs=2\n"),
-	tool("bazel", "--remove", ".bazelrc", "build --jobs=2\n"),
-	tool("cargo", "--write", ".cargo/config.toml", "[net]\nretry = 3\n"),
-	tool("terraform", "--write", "", ""),
-	tool("terraform", "--remove", "", ""),
-	tool("restish", "--write", "", ""),
-	tool("git", "--write", "", ""),
+	setUpTool("bazel", "--write", ".bazelrc", "build --jobs=2\n"),
+	setUpTool("bazel", "--remove", ".bazelrc", "build --jobs=2\n"),
+	setUpTool("cargo", "--write", ".cargo/config.toml", "[net]\nretry = 3\n"),
+	setUpTool("terraform", "--write", "", ""),
+	setUpTool("terraform", "--remove", "", ""),
+	setUpTool("restish", "--write", "", ""),
+	setUpTool("git", "--write", "", ""),
 }
 
 // TestRealFullDisk has each step of each command that writes fail as on a disk
@@ -172,7 +172,7 @@ func killed(name string, c diskCase, only ...string) diskCase {
 }
 
 // tool is the setup of a tool that has a file with a text already.
-func tool(name, flag, path, text string) diskCase {
+func setUpTool(name, flag, path, text string) diskCase {
 	return diskCase{judge: ofTool, killCase: killCase{name: "setup " + name + " " + flag, args: []string{"setup", name, flag}}, seeded: func(v *diskVictim) {
 		if path != "" {
 			v.writeTool(path, text)
