@@ -36,7 +36,7 @@ var (
 	changes   = append([]string{"ftruncate", "truncate", "unlinkat", "fchmod", "fchown", "fchmodat2", "fchownat", "utimensat"}, takesRoom...)
 )
 
-// fullDisk are a disk that is full from a step on, by its size or by the user's
+// fullDisks are a disk that is full from a step on, by its size or by the user's
 // quota; one that is full at a step only, for somebody makes room; and one on
 // which a step fails for good, as on a broken one or over a network.
 var fullDisks = []fault{
@@ -406,7 +406,8 @@ func (v *diskVictim) temporaryFiles() (paths []string) {
 }
 
 // wantSwept wants what was being written, and is left, to go with the next that
-// is written in its place, once it is too old to be still at work.
+// is written in its place, once it is too old to be still at work. It need not be
+// seen twice where the same files are left.
 func (v *diskVictim) wantSwept(writeAgain func()) {
 	v.Helper()
 	left := v.temporaryFiles()
@@ -414,6 +415,14 @@ func (v *diskVictim) wantSwept(writeAgain func()) {
 		return
 	}
 	v.disk.left += len(left)
+	kind := "left"
+	for _, path := range left {
+		kind += " " + temporary.ReplaceAllString(randomNames.ReplaceAllString(path, "*"), "$1*")
+	}
+	if v.known[kind] {
+		return
+	}
+	v.known[kind] = true
 	ago := time.Now().Add(-2 * time.Hour)
 	for _, path := range left {
 		check(v.T, os.Chtimes(path, ago, ago))
