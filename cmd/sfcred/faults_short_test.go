@@ -2,6 +2,10 @@
 
 package main
 
-// faultCalls is how many processes each case of TestFaultsMany starts. With the
-// tag kill there are many more.
-const faultCalls = 64
+// The tests of faults do more with the tag kill.
+
+// faultCalls is how many processes each case of TestFaultsMany starts.
+const faultCalls = 48
+
+// everyLie has TestFaultsServer tell each lie to all commands that it is about, or to one.
+const everyLie = false
