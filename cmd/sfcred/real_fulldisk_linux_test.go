@@ -18,10 +18,10 @@ var diskCases = []diskCase{
 	killed("login", diskCase{judge: ofKeys}),
 	killed("login and delete the source", diskCase{judge: ofKeys}, "config.toml$|source.pem"),
 	killed("login with another key", diskCase{judge: ofKeys}),
-	killed("login with another client", diskCase{judge: ofKeys}),
+	killed("login with another client", diskCase{judge: ofKeys}, "config.toml$"),
 	killed("login with the pending key", diskCase{judge: ofKeys}),
 	killed("keygen", diskCase{judge: ofKeys}),
-	killed("keygen again", diskCase{judge: ofKeys}),
+	killed("keygen again", diskCase{judge: ofKeys}, "config.toml$"),
 	{judge: ofPublicKey, seeded: noPublicKey, killCase: killCase{
 		name: "keygen into a file", before: "*test first key@keychain", after: "*test first key@keychain +new@keychain", done: exitUsage,
 		args: []string{"keygen", "--alg", "ES256", "--out", "public.pem"}}},
