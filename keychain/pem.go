@@ -104,10 +104,10 @@ func readKeyFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// unsafeKeyFile returns a reason to refuse a key file, or "". A file of root's
-// may be readable by a group: so Kubernetes gives a secret to a pod that has
-// fsGroup. What lies behind a descriptor and has no name cannot be reached by
-// others, whatever its mode says.
+// unsafeKeyFile returns a reason to refuse a file with a key or its passphrase,
+// or "". A file of root's may be readable by a group: so Kubernetes gives a
+// secret to a pod that has fsGroup. What lies behind a descriptor and has no name
+// cannot be reached by others, whatever its mode says.
 func unsafeKeyFile(path string, info fs.FileInfo) string {
 	if isDescriptor(path) && !info.Mode().IsRegular() {
 		return ""

@@ -106,6 +106,31 @@ func (f fakeInfo) ModTime() time.Time { return time.Time{} }
 func (f fakeInfo) IsDir() bool        { return f.mode.IsDir() }
 func (f fakeInfo) Sys() any           { return &syscall.Stat_t{Uid: uint32(f.uid)} }
 
+// A passphrase is as good as its key.
+func TestPassphraseModes(t *testing.T) {
+	if !unprivileged(t) {
+		return
+	}
+	dir := t.TempDir()
+	for mode, reason := range map[fs.FileMode]string{
+		0o600: "", 0o400: "",
+		0o640: "others can read it (mode 0640)",
+		0o644: "others can read it (mode 0644)",
+		0o620: "others can write it (mode 0620)",
+	} {
+		path := filepath.Join(dir, fmt.Sprintf("%04o", mode))
+		writeKey(t, path, []byte("correct horse\n"), mode)
+		got, err := ReadPassphrase(t.Context(), path)
+		var unsafe *disk.UnsafeError
+		switch {
+		case reason == "" && (err != nil || string(got) != "correct horse"):
+			t.Errorf("%s: got %q, %v, want the passphrase", path, got, err)
+		case reason != "" && (got != nil || !errors.As(err, &unsafe) || unsafe.Reason != reason || unsafe.Path != path):
+			t.Errorf("%s: got %q, %v, want %q", path, got, err, reason)
+		}
+	}
+}
+
 func TestPEMOwners(t *testing.T) {
 	const other = 4711
 	me := os.Geteuid()

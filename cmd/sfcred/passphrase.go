@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"unicode/utf8"
 
 	"sfcred/keychain"
-	"sfcred/keychain/disk"
 )
 
 // passphraser gives the passphrase of a key, as keychain.Stores asks for it.
@@ -38,7 +36,6 @@ func (p *program) passphraseFromFile() passphraser {
 func (p *program) passphraseFromPerson() passphraser {
 	if ask := p.passphraseFromFile(); ask != nil {
 		return func(ctx context.Context, confirm bool, what string) ([]byte, error) {
-			p.warnOpenPassphrase()
 			text, err := ask(ctx, confirm, what)
 			if err == nil && confirm {
 				p.warnShort(text)
@@ -99,19 +96,6 @@ func (p *program) warnShort(text []byte) {
 	const enough = 8
 	if utf8.RuneCount(text) < enough {
 		p.warnOnce(fmt.Sprintf("the passphrase has fewer than %d characters: whoever gets hold of the key file can guess it", enough))
-	}
-}
-
-// warnOpenPassphrase tells a person that others can read the passphrase. It is
-// for commands that people give; a helper has no time for it.
-func (p *program) warnOpenPassphrase() {
-	path := p.env.passphraseFile
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() || !isTerminal(p.stderr) {
-		return
-	}
-	if _, modes := disk.Owner(info); modes && info.Mode().Perm()&0o077 != 0 {
-		p.warnOnce(fmt.Sprintf("passphrase file %s can be read by others (mode %04o)", path, info.Mode().Perm()), unsafeHints(&disk.UnsafeError{Path: path})...)
 	}
 }
 
