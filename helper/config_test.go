@@ -321,6 +321,13 @@ func TestProfileCheck(t *testing.T) {
 		"audience below":          {func(p *helper.Profile) { p.Audience = "https://x.oidc.nersc.gov/" }, "the assertion would be a credential elsewhere"},
 		"audience, another port":  {func(p *helper.Profile) { p.Audience = "https://oidc.nersc.gov:8443/" }, "the assertion would be a credential elsewhere"},
 		"audience that is no URL": {func(p *helper.Profile) { p.Audience = "urn:x" }, "the assertion would be a credential elsewhere"},
+		"unknown store":           {func(p *helper.Profile) { p.Store = "floppy" }, `unknown key store "floppy"`},
+		"unknown store, of a key that waits": {func(p *helper.Profile) {
+			p.Store, p.Pending = "file", &helper.Pending{Store: "floppy"}
+		}, `unknown key store "floppy"`},
+		"known stores": {func(p *helper.Profile) {
+			p.Store, p.Pending = "ssh-agent", &helper.Pending{Store: "keychain"}
+		}, ""},
 		"audience elsewhere, allowed": {func(p *helper.Profile) {
 			p.Audience, p.AllowForeignAudience = "urn:x", true
 		}, ""},

@@ -80,6 +80,11 @@ func (p *Profile) HasKey() bool { return p.Store != "" }
 
 // Check says what is wrong with a profile before anything is done with it.
 func (p *Profile) Check() error {
+	for _, store := range p.stores() {
+		if err := keychain.CheckName(store); err != nil {
+			return err
+		}
+	}
 	if !p.HasKey() && p.Pending != nil { // login will say the rest
 		_, err := ParseHosts(p.Hosts)
 		return err
@@ -107,6 +112,17 @@ func (p *Profile) Check() error {
 	}
 	_, err = ParseHosts(p.Hosts)
 	return err
+}
+
+// stores names the stores of the profile's keys; one from variables has none.
+func (p *Profile) stores() (names []string) {
+	if p.Store != "" {
+		names = append(names, p.Store)
+	}
+	if p.Pending != nil {
+		names = append(names, p.Pending.Store)
+	}
+	return names
 }
 
 // sameHost compares host and port; https://a and https://a:443 are one.

@@ -233,6 +233,15 @@ func (s *Stores) Delete(ctx context.Context, ref Ref) error {
 	return unknown(ref.Store)
 }
 
+// CheckName refuses the name of a store that there is not.
+func CheckName(store string) error {
+	switch store {
+	case StoreKeychain, StoreFile, StorePEM, StoreAgent, StoreCommand:
+		return nil
+	}
+	return unknown(store)
+}
+
 func unknown(store string) error { return fmt.Errorf("unknown key store %q", store) }
 
 func badID(id string) error { return fmt.Errorf("%q is no key id", id) }

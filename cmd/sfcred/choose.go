@@ -109,7 +109,7 @@ func (p *program) chooseFrom(config *helper.Config, name string) (*chosen, error
 		return nil, &pendingError{name}
 	}
 	if err := profile.Check(); err != nil {
-		return nil, &profileError{name, err}
+		return nil, p.misconfigured(name, err)
 	}
 	if p.alias == "kubectl" && profile.Store == keychain.StoreCommand {
 		// A kubeconfig may come from others and sets this helper's variables.
@@ -118,6 +118,15 @@ func (p *program) chooseFrom(config *helper.Config, name string) (*chosen, error
 	stores := p.stores()
 	open := func(ctx context.Context) (crypto.MessageSigner, error) { return openKey(ctx, stores, profile) }
 	return &chosen{name, *profile, open}, nil
+}
+
+// misconfigured is about a profile that somebody has written as it cannot be.
+func (p *program) misconfigured(name string, err error) error {
+	err = &profileError{name, err}
+	if path, pathErr := p.configPath(); pathErr == nil {
+		err = &hintedError{err, []string{"${EDITOR:-vi} " + shellWord(path)}}
+	}
+	return err
 }
 
 // openKey opens a profile's key. Where its store is locked or out of reach, the
