@@ -159,7 +159,7 @@ func (l *loginRun) outcome(found *checked) string {
 	if found.token.Value == "" {
 		fmt.Fprintf(&b, "not checked")
 	} else {
-		fmt.Fprintf(&b, "checked: %s gave a token", l.profile.TokenURL)
+		fmt.Fprintf(&b, "checked: %s gave a token", withoutQuery(l.profile.TokenURL))
 		if found.user != "" {
 			fmt.Fprintf(&b, " for %s", found.user)
 		}

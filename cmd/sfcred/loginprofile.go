@@ -40,7 +40,7 @@ func (l *loginRun) find() error {
 	l.old = config.Profiles[l.name]
 	if url := l.c.String("token-url"); url != "" && l.program.profile == "" && l.old != nil && l.old.HasKey() && l.old.TokenURL != url {
 		return &usageError{
-			fmt.Sprintf("profile %q, which would be this one's name too, is for %s", l.name, l.old.TokenURL),
+			fmt.Sprintf("profile %q, which would be this one's name too, is for %s", l.name, withoutQuery(l.old.TokenURL)),
 			[]string{l.again("--profile", "NAME")},
 		}
 	}

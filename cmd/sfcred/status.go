@@ -41,8 +41,8 @@ func (p *program) status(c *cli.Context) error {
 	line("client", "%s", profile.ClientID)
 	line("client expires", "%s", expiryWords(jsonTime(clientExpiry(&profile.Profile, known)), "unknown"))
 	line("user", "%s", cmp.Or(known.User, "unknown"))
-	line("token URL", "%s", profile.TokenURL)
-	line("API", "%s", cmp.Or(profile.APIURL, "none"))
+	line("token URL", "%s", withoutQuery(profile.TokenURL))
+	line("API", "%s", cmp.Or(withoutQuery(profile.APIURL), "none"))
 	line("hosts", "%s", cmp.Or(strings.Join(profile.Hosts, ", "), "none, so helpers get no token"))
 	line("key", "%s", p.keyWords(ctx, profile))
 	if pending := profile.Pending; pending != nil {
