@@ -188,9 +188,26 @@ func (l *line) checked() (*line, error) {
 	case l.version, l.help:
 		return l, nil
 	case len(l.path) > 0 && l.path[0] == "help":
-		return parseLine(l.app, append(slices.Clone(l.args), "--help"))
+		about, err := parseLine(l.app, append(slices.Clone(l.args), "--help"))
+		return about, helpHints(err)
 	}
 	return l, l.checkArity()
+}
+
+// helpHints has what is hinted at "help X" be about help, too: X itself may be a
+// command that does something.
+func helpHints(err error) error {
+	usage, ok := err.(*usageError)
+	if !ok {
+		return err
+	}
+	hints := slices.Clone(usage.hints)
+	for i, hint := range hints {
+		if command, ok := strings.CutPrefix(hint, "sfcred "); ok && !strings.HasSuffix(hint, "--help") {
+			hints[i] = "sfcred help " + command
+		}
+	}
+	return &usageError{usage.text, hints}
 }
 
 // checkArity reads ArgsUsage: a word is an argument, one in brackets may be
