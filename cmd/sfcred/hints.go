@@ -37,7 +37,7 @@ func (p *program) hints(err error) []string {
 	case errors.As(err, &option):
 		return p.curlHints(option.Option)
 	case errors.As(err, &why) && why.hints != nil:
-		return append(slices.Clip(why.hints), lateHints(err)...)
+		return append(slices.Clip(why.hints), p.lateHints(err)...)
 	case errors.Is(err, helper.ErrForeignHost):
 		return p.foreignHints(err)
 	case errors.As(err, new(*helper.OrphanError)):
@@ -47,7 +47,7 @@ func (p *program) hints(err error) []string {
 	case errors.Is(err, jose.ErrEncrypted), errors.Is(err, jose.ErrPassphrase) && p.env.passphraseFile != "":
 		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
 	}
-	for _, hint := range []func(error) []string{profileHints, fileHints, serverHints, lateHints} {
+	for _, hint := range []func(error) []string{profileHints, fileHints, serverHints, p.lateHints} {
 		if hints := hint(err); hints != nil {
 			return hints
 		}
@@ -137,14 +137,20 @@ func serverHints(err error) []string {
 	return nil
 }
 
-// moreTime gives what is slow more time.
-const moreTime = "export SFCRED_TIMEOUT=60s"
+// moreTime gives what is slow more time; a flag that was typed would go before
+// the variable.
+func (p *program) moreTime() []string {
+	if p.timeoutFlag {
+		return []string{"sfcred --timeout 60s " + strings.Join(p.command, " ")}
+	}
+	return []string{"export SFCRED_TIMEOUT=60s"}
+}
 
 // lateHints gives a server more time that has taken all that there was.
-func lateHints(err error) []string {
+func (p *program) lateHints(err error) []string {
 	var late *lateError
 	if errors.As(err, &late) && late.timeout < time.Minute {
-		return []string{moreTime}
+		return p.moreTime()
 	}
 	return nil
 }
@@ -159,7 +165,7 @@ func (p *program) storeHints(err *keychain.Error, whole error) []string {
 	case errors.As(err, &unsafe):
 		return unsafeHints(unsafe)
 	case errors.Is(err, keychain.ErrTimeout):
-		return []string{moreTime}
+		return p.moreTime()
 	case errors.Is(err, keychain.ErrPassphrase) && p.env.passphraseFile != "": // nobody has mistyped it
 		return []string{"export SFCRED_PASSPHRASE_FILE=FILE"}
 	case errors.As(whole, &pending):

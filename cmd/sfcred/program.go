@@ -36,10 +36,13 @@ type program struct {
 	core           coreLimit
 	starting       func(chan os.Signal) // what a test does when a child is about to be started
 
+	command []string // what is run, as "helper", "git"
+
 	// the global flags, or their variables
 	profile, config string
 	configFlag      string // config, where it was a flag
 	timeout         time.Duration
+	timeoutFlag     bool // it was a flag
 	verbose         bool
 }
 
@@ -95,6 +98,7 @@ func (p *program) do(ctx context.Context, l *line) error {
 	case l.help:
 		return p.answer(helpOf(l.app, l.path))
 	}
+	p.command = l.path
 	return l.invoke(ctx, p.before)
 }
 
@@ -128,6 +132,7 @@ func (p *program) before(c *cli.Context) error {
 	if p.timeout, err = parseDuration(cmp.Or(c.String("timeout"), p.env.timeout, "8s")); err != nil || p.timeout == 0 {
 		return &usageError{text: fmt.Sprintf("timeout %q: not a duration such as 8s", cmp.Or(c.String("timeout"), p.env.timeout))}
 	}
+	p.timeoutFlag = c.String("timeout") != ""
 	p.verbose = c.Bool("verbose")
 	if text := p.env.verbose; text != "" && !c.IsSet("verbose") {
 		if p.verbose, err = strconv.ParseBool(text); err != nil {
