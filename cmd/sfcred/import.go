@@ -68,7 +68,7 @@ func (p *program) importKeys(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("dry-run") || c.Bool("json") && !c.Bool("all") {
-		return p.reportOffers(c, offers, problems)
+		return errors.Join(p.reportOffers(c, offers, problems), noKeyNamed(c, offers))
 	}
 	for _, problem := range problems {
 		p.warn(problem.String())
@@ -242,10 +242,18 @@ func (p *program) checkImportStore(c *cli.Context) error {
 	return p.checkStore(c.Context, stores, store, p.importAgain(c, "--store", "file"), p.importAgain(c, "--store", "pem"))
 }
 
+// noKeyNamed fails where files were named, and no key is in them.
+func noKeyNamed(c *cli.Context, offers []*offer) error {
+	if len(offers) == 0 && c.Args().Present() {
+		return errors.New("no key found in what was named")
+	}
+	return nil
+}
+
 // chooseOffers asks which keys are wanted.
 func (p *program) chooseOffers(c *cli.Context, offers []*offer) ([]*offer, error) {
-	if len(offers) == 0 && c.Args().Present() {
-		return nil, errors.New("no key found in what was named")
+	if err := noKeyNamed(c, offers); err != nil {
+		return nil, err
 	}
 	if len(offers) == 0 {
 		p.inform("no key found")
@@ -359,7 +367,7 @@ func (p *program) reportOffers(c *cli.Context, offers []*offer, problems []keyfi
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", o.name, cmp.Or(o.ClientID, "-"), o.kind(), cmp.Or(o.mode(), "-"), oneLine(o.place()))
 		}
 		w.Flush()
-	} else {
+	} else if !c.Args().Present() {
 		p.inform("no key found")
 	}
 	for _, o := range offers {
