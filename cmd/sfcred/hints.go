@@ -181,11 +181,20 @@ func (p *program) storeHints(err *keychain.Error, whole error) []string {
 	case !errors.As(whole, &of) || of.name == envName: // its variables are the user's own
 		return nil
 	case err.Store == keychain.StoreCommand:
-		return []string{fmt.Sprintf("sfcred login --profile %s --client-id CLIENT_ID --command COMMAND", of.name)}
+		return []string{fmt.Sprintf("sfcred login --profile %s --client-id %s --command COMMAND", of.name, p.clientIDOf(of.name))}
 	case errors.Is(err, keychain.ErrNotFound), errors.Is(err, keychain.ErrDamaged):
-		return []string{fmt.Sprintf("sfcred login --profile %s --replace --client-id CLIENT_ID --key KEY_FILE", of.name)}
+		return []string{fmt.Sprintf("sfcred login --profile %s --replace --client-id %s --key KEY_FILE", of.name, p.clientIDOf(of.name))}
 	}
 	return nil
+}
+
+// clientIDOf is the client ID of a profile for a hint.
+func (p *program) clientIDOf(name string) string {
+	config, err := p.loadConfig()
+	if err != nil || config.Profiles[name] == nil || config.Profiles[name].ClientID == "" {
+		return "CLIENT_ID"
+	}
+	return shellWord(config.Profiles[name].ClientID)
 }
 
 // agentHints says how the key of a profile comes into the ssh-agent.
