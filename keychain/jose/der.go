@@ -86,7 +86,12 @@ func inspectSEC1(der []byte, curve asn1.ObjectIdentifier) ([]byte, error) {
 		PublicKey  asn1.BitString        `asn1:"optional,explicit,tag:1"`
 		More       asn1.RawValue         `asn1:"optional"`
 	}
-	if _, err := asn1.Unmarshal(der, &key); err != nil || key.More.FullBytes != nil {
+	_, err := asn1.Unmarshal(der, &key)
+	more := key.More.FullBytes != nil
+	switch {
+	case more && key.More.Class == asn1.ClassContextSpecific && key.More.Tag == 0:
+		return nil, errCurve // whose numbers are written out
+	case err != nil, more:
 		return nil, errMalformed
 	}
 	if curve == nil {
