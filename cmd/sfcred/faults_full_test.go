@@ -2,7 +2,7 @@
 
 package main
 
-// faultCalls is how many processes each case of TestFaultsMany starts.
+// faultCalls is how many processes a case of TestFaultsMany starts at most.
 const faultCalls = 1000
 
 // everyLie has TestFaultsServer tell each lie to all commands that it is about.

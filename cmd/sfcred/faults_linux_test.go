@@ -300,12 +300,12 @@ func (w *faultWorld) judge(c caller, client string, began time.Time, o outcome, 
 	}
 }
 
-// many starts a case's commands, 64 at a time, and counts. The commands of each
-// turn through all callers are for another profile.
-func (w *faultWorld) many(callers []caller, profiles []string, timeout time.Duration, code int) {
+// many starts so many of a case's commands, 64 at a time, and counts. The commands
+// of each turn through all callers are for another profile.
+func (w *faultWorld) many(calls int, callers []caller, profiles []string, timeout time.Duration, code int) {
 	slots := make(chan struct{}, 64)
 	var group sync.WaitGroup
-	for i := range faultCalls {
+	for i := range calls {
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
@@ -371,8 +371,9 @@ func TestFaultsMany(t *testing.T) {
 	sfcred := release(t)
 	total := &faultTally{}
 	const (
-		patient = time.Minute     // where a token is to be had in the end
-		hasty   = 4 * time.Second // where it is not
+		patient = time.Minute          // where a token is to be had in the end
+		hasty   = 4 * time.Second      // where it is not
+		fewer   = min(faultCalls, 200) // where one comes after the other
 	)
 	one := []string{"test"}
 	run := func(name string, f func(w *faultWorld)) {
@@ -384,7 +385,7 @@ func TestFaultsMany(t *testing.T) {
 	}
 	run("slow", func(w *faultWorld) {
 		w.faulty(sfapitest.Delay(time.Second))
-		w.many(faultCallers(), one, patient, exitOK)
+		w.many(faultCalls, faultCallers(), one, patient, exitOK)
 		w.wantExchanges(1, 1)
 	})
 	run("flapping", func(w *faultWorld) {
@@ -393,7 +394,7 @@ func TestFaultsMany(t *testing.T) {
 		w.server.SetPolicy(sfapitest.Policy{TokenLife: life})
 		w.faulty(flapping())
 		began := time.Now()
-		w.many(faultCallers(), one, patient, exitOK)
+		w.many(faultCalls, faultCallers(), one, patient, exitOK)
 		w.wantExchanges(1, 1+int(time.Since(began)/(life/2)))
 		if w.request != 4*w.exchanges {
 			w.Errorf("got %d requests for %d exchanges, want 4 for each", w.request, w.exchanges)
@@ -402,7 +403,7 @@ func TestFaultsMany(t *testing.T) {
 	for name, asDate := range map[string]bool{"seconds": false, "a date": true} {
 		run("throttling, in "+name, func(w *faultWorld) {
 			w.faulty(sfapitest.Times(2, throttled(2*time.Second, asDate)))
-			w.many(faultCallers(), one, patient, exitOK)
+			w.many(faultCalls, faultCallers(), one, patient, exitOK)
 			w.wantExchanges(1, 1)
 			if w.request != 3 {
 				w.Errorf("got %d requests, want 3", w.request)
@@ -410,8 +411,8 @@ func TestFaultsMany(t *testing.T) {
 		})
 	}
 	run("throttling for an hour", func(w *faultWorld) {
-		w.faulty(sfapitest.Times(faultCalls/4, throttled(time.Hour, false)), throttled(time.Hour, true))
-		w.many(faultCallers(), one, patient, exitNetwork)
+		w.faulty(sfapitest.Times(fewer/4, throttled(time.Hour, false)), throttled(time.Hour, true))
+		w.many(fewer, faultCallers(), one, patient, exitNetwork)
 		w.wantExchanges(0, 0)
 		if w.request > w.calls { // nobody comes again before its time
 			w.Errorf("got %d requests by %d calls", w.request, w.calls)
@@ -420,7 +421,7 @@ func TestFaultsMany(t *testing.T) {
 	run("refusing", func(w *faultWorld) {
 		w.server.Remove("test")
 		began := time.Now()
-		w.many(faultCallers(), one, patient, exitRefused)
+		w.many(faultCalls, faultCallers(), one, patient, exitRefused)
 		// Remembered for 10 s, and asked for once more where it ends.
 		if most := 2 + int(time.Since(began)/(10*time.Second)); w.exchanges != 0 || w.refused < 1 || w.refused > most {
 			w.Errorf("got %d refusals and %d exchanges, want 1 to %d and none", w.refused, w.exchanges, most)
@@ -434,7 +435,7 @@ func TestFaultsMany(t *testing.T) {
 		w := newFaultWorld(t, sfcred, clients...)
 		w.faulty(cutFirst(), sfapitest.Delay(50*time.Millisecond))
 		ours := slices.DeleteFunc(faultCallers(), func(c caller) bool { return c.foreign })
-		w.many(ours, clients, patient, exitOK)
+		w.many(faultCalls, ours, clients, patient, exitOK)
 		w.wantExchanges(len(clients), len(clients))
 		total.add(w.faultTally)
 	})
@@ -448,7 +449,7 @@ func TestFaultsMany(t *testing.T) {
 				t.Parallel()
 				w := newFaultWorld(t, sfcred, "test")
 				begone(w)
-				w.many(faultCallers(), one, hasty, exitNetwork)
+				w.many(fewer, faultCallers(), one, hasty, exitNetwork)
 				w.wantExchanges(0, 0)
 				total.add(w.faultTally)
 			})
