@@ -207,7 +207,9 @@ func TestToolsHaveOneTable(t *testing.T) {
 	rooms := map[string]bool{} // whether the commands use it
 	for _, s := range sources(t) {
 		if name, ok := strings.CutPrefix(s.dir, "integrations/"); ok && !s.test() && name != "setup" && name != "request" && !strings.Contains(name, "/") {
-			rooms[name] = rooms[name]
+			if _, seen := rooms[name]; !seen {
+				rooms[name] = false
+			}
 		}
 		if s.dir != "cmd/sfcred" || s.test() {
 			continue
