@@ -81,7 +81,7 @@ func (p *Profile) HasKey() bool { return p.Store != "" }
 // Check says what is wrong with a profile before anything is done with it.
 func (p *Profile) Check() error {
 	for _, store := range p.stores() {
-		if err := keychain.CheckName(store); err != nil {
+		if err := keychain.CheckStore(store); err != nil {
 			return err
 		}
 	}

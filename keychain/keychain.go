@@ -233,8 +233,8 @@ func (s *Stores) Delete(ctx context.Context, ref Ref) error {
 	return unknown(ref.Store)
 }
 
-// CheckName refuses the name of a store that there is not.
-func CheckName(store string) error {
+// CheckStore refuses the name of a store that there is not.
+func CheckStore(store string) error {
 	switch store {
 	case StoreKeychain, StoreFile, StorePEM, StoreAgent, StoreCommand:
 		return nil

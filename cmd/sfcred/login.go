@@ -8,7 +8,6 @@ import (
 	"maps"
 	"path/filepath"
 	"reflect"
-	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -109,7 +108,7 @@ func (l *loginRun) run() error {
 func (l *loginRun) checkFlags() error {
 	c, store := l.c, l.c.String("store")
 	switch {
-	case !slices.Contains([]string{"", keychain.StoreKeychain, keychain.StoreFile, keychain.StorePEM, keychain.StoreAgent, keychain.StoreCommand}, store):
+	case store != "" && keychain.CheckStore(store) != nil:
 		return &usageError{text: fmt.Sprintf("unknown store %q: keychain, file, pem, ssh-agent or command", store)}
 	case keyfiles.LooksLikeKey(c.String("key")):
 		return &usageError{"--key holds a key, where the name of a file is wanted", []string{"sfcred login --key KEY_FILE"}}
