@@ -13,12 +13,15 @@ import (
 	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode"
@@ -117,7 +120,7 @@ func (w *leakWorld) hostileServers(login []string) {
 	}
 	header := strings.NewReplacer("\r", "", "\n", "").Replace(hostile)
 	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"scope":["un:` + strings.Trim(string(must(json.Marshal(hostile))), `"`) + `"]}`))
-	for name, fault := range map[string]sfapitest.Fault{
+	faults := map[string]sfapitest.Fault{
 		"a reason":                     rawJSON("401 Unauthorized", "", refusal("invalid_client", hostile)),
 		"a reason in a list":           rawJSON("401 Unauthorized", "", refusal("invalid_client", []string{hostile})),
 		"an error":                     rawJSON("400 Bad Request", "", refusal(hostile, "")),
@@ -141,28 +144,57 @@ func (w *leakWorld) hostileServers(login []string) {
 		"what is no UTF-8":             raw("HTTP/1.1 401 No\r\nContent-Type: application/json\r\n\r\n{\"error\":\"invalid_client\",\"error_description\":\"h0stile \x9b31m\xff\xc2\"}"),
 		"an encoding of the content":   raw("HTTP/1.1 200 OK\r\nContent-Encoding: " + header + "\r\n\r\n" + hostile),
 		"a user, and no time to relax": rawJSON("200 OK", "", token("scope", hostile)),
-	} {
+	}
+	// What has been read of one answer must not stand in for the next one, in
+	// whatever order they come.
+	for _, name := range slices.Sorted(maps.Keys(faults)) {
 		w.name = "the server sends " + name
-		w.server.SetTokenFault(fault)
-		for _, args := range [][]string{
-			{"--verbose", "token", "--force", "-p", "pem"}, login, {"status", "pem"}, {"list"},
-		} {
-			w.run([]string{"SFCRED_TIMEOUT=1s"}, args...)
+		var asked atomic.Int32
+		w.server.SetTokenFault(counted(&asked), faults[name])
+		ask := func(stdin string, args ...string) {
+			w.forget()
+			asked.Store(0)
+			w.runWith(stdin, []string{"SFCRED_TIMEOUT=2s"}, args)
+			if asked.Load() == 0 {
+				w.t.Errorf("%s: sfcred %q did not ask it", w.name, args)
+			}
 		}
-		w.input(`{"v":1,"kind":"get","operation":"read","registry":{"index-url":"`+w.server.URL+`/"}}`+"\n", "helper", "cargo", "-p", "pem", "--min-ttl", "9m", "--timeout", "1s")
+		ask("", "--verbose", "token", "--force", "-p", "pem")
+		w.run(nil, "status", "pem")
+		w.run(nil, "list")
+		ask("", login...)
+		ask(`{"v":1,"kind":"get","operation":"read","registry":{"index-url":"`+w.server.URL+`/"}}`+"\n", "helper", "cargo", "-p", "pem", "--min-ttl", "9m")
 	}
 	w.server.SetTokenFault()
 }
 
+// counted counts the requests that come.
+func counted(n *atomic.Int32) sfapitest.Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n.Add(1)
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// forget empties the cache of tokens and refusals.
+func (w *leakWorld) forget() {
+	if err := os.RemoveAll(filepath.Join(w.dir, "run", "sfcred")); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // hostileAPI answers what login and list ask the API.
 func (w *leakWorld) hostileAPI(login []string) {
-	for name, body := range map[string]any{
+	bodies := map[string]any{
 		"a name":    map[string]any{"name": hostile},
 		"an expiry": []any{map[string]any{"clientId": clientID, "expiresAt": hostile}},
 		"text":      hostile,
-	} {
+	}
+	for _, name := range slices.Sorted(maps.Keys(bodies)) {
 		w.name = "the API sends " + name
-		w.server.SetAPIFault(rawJSON("200 OK", "", body))
+		w.server.SetAPIFault(rawJSON("200 OK", "", bodies[name]))
 		w.run(nil, login...)
 		w.run(nil, "--verbose", "list", "--refresh")
 		w.run(nil, "list", "--json")
@@ -257,13 +289,14 @@ func (w *leakWorld) hostileFiles() {
 		w.t.Fatal(err)
 	}
 	key := w.read("keys/key-only.pem")
-	for name, text := range map[string]string{
+	files := map[string]string{
 		"good.pem": clientID + "\n" + key, "line.pem": hostile + "\n" + key, "none.pem": hostile, "type.pem": strings.ReplaceAll(key, "RSA PRIVATE KEY", hostile),
 		"public.pem": w.read("keys/public.pem"), "header.pem": strings.Replace(key, "KEY-----\n", "KEY-----\nProc-Type: "+strings.ReplaceAll(hostile, "\n", "")+"\n\n", 1),
 		"bad.jwk": `{"kty":` + string(must(json.Marshal(hostile))) + `,"d":"x"}`, "client.json": `{"client_id":` + string(must(json.Marshal(hostile))) + `,"secret":` + w.read("keys/key.jwk") + `}`,
 		"kid.jwk": strings.Replace(w.read("keys/key.jwk"), "{", `{"alg":`+string(must(json.Marshal(hostile)))+`,"kid":`+string(must(json.Marshal(hostile)))+`,`, 1),
-	} {
-		w.write(filepath.Join("keys", filepath.Base(dir), name), text)
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		w.write(filepath.Join("keys", filepath.Base(dir), name), files[name])
 		path := filepath.Join(dir, name)
 		w.name = "the file " + name
 		for _, args := range [][]string{
