@@ -99,8 +99,6 @@ var killCases = []killCase{
 		args: []string{"keygen", "--alg", "ES256", "--replace"}},
 	{name: "edit the store, in files", before: "*test first key@keychain", after: "*test first key@file", done: exitUsage, only: inPlace + "|Item.Delete",
 		args: []string{"edit", "--store", "file"}},
-	{name: "edit the passphrase", before: "*test first key@file", after: "*test first key@file", only: inPlace + "|" + deletion,
-		args: []string{"edit", "--new-passphrase"}, dialogue: "? new passphrase\n> staple\n? the same again\n> staple\n"},
 	{name: "edit the passphrase of two", before: "*test first key@file +ec@file", after: "*test first key@file +ec@file", only: inPlace + "|" + deletion,
 		args: []string{"edit", "--new-passphrase"}, dialogue: "? new passphrase\n> staple\n? the same again\n> staple\n"},
 	{name: "remove, in files", before: "*test first key@file +ec@file", after: "", done: exitNothing,
