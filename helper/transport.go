@@ -29,6 +29,11 @@ func (s *Source) client(endpoint string) (doer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Proxy != nil && u.Scheme == "https" {
+		if _, err := s.Proxy(&http.Request{URL: u}); err != nil { // the network is not to blame
+			return nil, err
+		}
+	}
 	roots, err := s.roots()
 	if err != nil {
 		return nil, err

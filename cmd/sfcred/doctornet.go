@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,6 +25,11 @@ func (x *examination) checkName(ctx context.Context) step {
 		return skipped("no profile")
 	}
 	host := hostOf(x.profile.TokenURL)
+	if u, err := helper.ParseURL(x.profile.TokenURL); err == nil {
+		if _, err := proxyFor(&http.Request{URL: u}); err != nil {
+			return skipped("through a proxy, and which is not known")
+		}
+	}
 	if proxy := x.source.ProxyHost(x.profile.TokenURL); proxy != "" {
 		host = proxy
 		if name, _, err := net.SplitHostPort(proxy); err == nil {

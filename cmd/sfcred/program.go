@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -184,7 +183,7 @@ func (p *program) source(profile helper.Profile, open opener) *helper.Source {
 		Profile:   profile,
 		Signer:    open,
 		CacheDir:  p.cacheDir(),
-		Proxy:     http.ProxyFromEnvironment,
+		Proxy:     proxyFor,
 		UserAgent: "sfcred", // no version: finding it costs the warm path
 		Warn:      p.warn,
 		Trace:     p.trace,
