@@ -19,23 +19,29 @@ type explainedError struct {
 	hints []string
 }
 
-// Error has a cause that is certain come first, and those that are not last.
-func (e *explainedError) Error() string {
+// shown are the causes that are told: one that is certain alone, or the likeliest.
+func (e *explainedError) shown() []diagnosis.Finding {
 	const most = 3
 	if e.found[0].Certain {
-		return fmt.Sprintf("%s: %v", e.found[0], e.error)
+		return e.found[:1]
 	}
+	shown := slices.Clone(e.found[:min(len(e.found), most)])
+	return slices.DeleteFunc(shown, func(f diagnosis.Finding) bool { return f.Faint && f != shown[0] })
+}
+
+// Error has a cause that is certain come first, and those that are not last.
+func (e *explainedError) Error() string {
 	var words []string
-	for i, f := range e.found[:min(len(e.found), most)] {
-		if i == 0 || !f.Faint {
-			words = append(words, f.String())
-		}
+	for _, f := range e.shown() {
+		words = append(words, f.String())
 	}
-	word := "likely cause"
-	if len(words) > 1 {
-		word = "likely causes"
+	switch {
+	case e.found[0].Certain:
+		return fmt.Sprintf("%s: %v", words[0], e.error)
+	case len(words) == 1:
+		return fmt.Sprintf("%v; likely cause: %s", e.error, words[0])
 	}
-	return fmt.Sprintf("%v; %s: %s", e.error, word, strings.Join(words, "; "))
+	return fmt.Sprintf("%v; likely causes: %s", e.error, strings.Join(words, "; "))
 }
 
 func (e *explainedError) Unwrap() error { return e.error }
@@ -226,9 +232,12 @@ func (c commands) test(cause diagnosis.Cause, e diagnosis.Evidence) string {
 	case diagnosis.ClockOff:
 		return "date -u"
 	case diagnosis.ProxyInWay:
-		return "export NO_PROXY=" + hostOf(url)
+		return withoutProxy(hostOf(url))
 	case diagnosis.UntrustedCA:
-		return "export SSL_CERT_FILE=CA_FILE"
+		if c.name == envName {
+			return "export SSL_CERT_FILE=CA_FILE"
+		}
+		return fmt.Sprintf("sfcred login --profile %s --client-id %s --ca-file CA_FILE", c.name, shellWord(c.ClientID))
 	case diagnosis.WrongTokenURL, diagnosis.WrongAPIURL, diagnosis.ServiceDown, diagnosis.SignInPage, diagnosis.NoWay:
 		return "curl -sS -D - -o /dev/null " + shellWord(withoutQuery(url))
 	}

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"sfcred/helper"
+	"sfcred/helper/diagnosis"
 	"sfcred/keychain"
 )
 
@@ -50,14 +52,38 @@ func (l *loginRun) check(open opener) (*checked, error) {
 	return nil, fmt.Errorf("the client's user is %q, not %q", found.user, want)
 }
 
-// explained says what the causes may be; what to type is about a profile, which
-// there may be none of yet.
+// explained says what the causes may be. What to type is the login again, with
+// what may be wrong in it, or the test that shows whether it is: of a profile there
+// may be none yet.
 func (l *loginRun) explained(s *helper.Source, err error) error {
+	evidence := l.evidence(s, err)
 	err = l.explain(l.name, s, askedAt{}, err)
-	if why := new(*explainedError); errors.As(err, why) {
-		(*why).hints = nil
+	why := new(*explainedError)
+	if !errors.As(err, why) {
+		return err
+	}
+	(*why).hints = nil
+	for _, f := range (*why).shown() {
+		hint := l.mend(f.Cause, evidence)
+		if hint != "" && !slices.Contains((*why).hints, hint) {
+			(*why).hints = append((*why).hints, hint)
+		}
 	}
 	return err
+}
+
+func (l *loginRun) mend(cause diagnosis.Cause, e diagnosis.Evidence) string {
+	switch cause {
+	case diagnosis.ClientGone:
+		return l.again("--client-id", "CLIENT_ID")
+	case diagnosis.WrongKey:
+		return l.again("--key", "KEY_FILE")
+	case diagnosis.WrongAudience:
+		return l.again("--audience", "AUDIENCE")
+	case diagnosis.UntrustedCA:
+		return l.again("--ca-file", "CA_FILE")
+	}
+	return commands{l.name, &l.profile}.test(cause, e)
 }
 
 // askAPI finds out what the token itself does not say. That it cannot is no
