@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -280,6 +279,11 @@ func (p *program) chooseOffers(c *cli.Context, offers []*offer) ([]*offer, error
 	if err := p.checkImportStore(c); err != nil {
 		return nil, err
 	}
+	return p.askOffers(c, tty, fresh)
+}
+
+// askOffers asks about one key after the other.
+func (p *program) askOffers(c *cli.Context, tty *terminal, fresh []*offer) ([]*offer, error) {
 	var chosen []*offer
 	for _, o := range fresh {
 		for _, warning := range o.Warnings {
@@ -320,69 +324,6 @@ func (p *program) importOne(c *cli.Context, o *offer) (imported bool, err error)
 
 // place is where the key was found, for people.
 func (o *offer) place() string { return cmp.Or(o.Variable, shellWord(o.Path)) }
-
-// reported is the shape of import --json.
-type reported struct {
-	Name     string   `json:"name"`
-	ClientID string   `json:"client_id"`
-	Path     string   `json:"path"`
-	Type     string   `json:"type"`
-	Bits     int      `json:"bits"`
-	Mode     string   `json:"mode"`
-	Warnings []string `json:"warnings"`
-	Variable string   `json:"variable"`
-	Profile  *string  `json:"profile"` // that has it, already or by now
-	Imported bool     `json:"imported"`
-	Error    *string  `json:"error"`
-}
-
-// reportOffers shows what was found.
-func (p *program) reportOffers(c *cli.Context, offers []*offer, problems []keyfiles.Problem) error {
-	if c.Bool("json") {
-		all := make([]reported, 0, len(offers))
-		for _, o := range offers {
-			r := reported{o.name, o.ClientID, o.Path, o.Type, o.Bits, o.mode(), nonNil(o.Warnings), o.Variable, nil, o.imported, nil}
-			switch {
-			case o.has != "":
-				r.Profile = &o.has
-			case o.imported:
-				r.Profile = &o.name
-			}
-			if o.err != nil {
-				text := oneLine(o.err.Error())
-				r.Error = &text
-			}
-			all = append(all, r)
-		}
-		for _, problem := range problems {
-			p.warn(problem.String())
-		}
-		return p.answerJSON(all)
-	}
-	var b strings.Builder
-	if len(offers) > 0 {
-		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "PROFILE\tCLIENT\tKEY\tMODE\tFROM")
-		for _, o := range offers {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", o.name, cmp.Or(o.ClientID, "-"), o.kind(), cmp.Or(o.mode(), "-"), oneLine(o.place()))
-		}
-		w.Flush()
-	} else if !c.Args().Present() {
-		p.inform("no key found")
-	}
-	for _, o := range offers {
-		if o.has != "" {
-			fmt.Fprintf(&b, "%s: profile %q has it already\n", oneLine(o.place()), o.has)
-		}
-		for _, warning := range o.Warnings {
-			fmt.Fprintf(&b, "%s: %s\n", oneLine(o.place()), oneLine(warning))
-		}
-	}
-	for _, problem := range problems {
-		fmt.Fprintf(&b, "%s\n", oneLine(problem.String()))
-	}
-	return p.answer(b.String())
-}
 
 // kind is what the key is.
 func (o *offer) kind() string {
