@@ -25,42 +25,49 @@ func (p *program) status(c *cli.Context) error {
 	ctx, cancel := p.deadline(c.Context)
 	defer cancel()
 	var b strings.Builder
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-14s  %s\n", name, oneLine(fmt.Sprintf(format, args...)))
+	for _, l := range p.statusLines(ctx, profile) {
+		fmt.Fprintf(&b, "%-14s  %s\n", l[0], oneLine(l[1]))
 	}
+	return p.answer(b.String())
+}
+
+// statusLines are the names of what there is to say of a profile, and the words.
+func (p *program) statusLines(ctx context.Context, profile *chosen) [][2]string {
 	config, err := p.loadConfig()
 	if err != nil {
 		config = &helper.Config{} // the profile came from variables
 	}
-	isDefault := ""
-	if config.Default == profile.name {
-		isDefault = " (default)"
+	name := profile.name
+	if config.Default == name {
+		name += " (default)"
 	}
 	known := p.learnt(&profile.Profile)
-	line("profile", "%s%s", profile.name, isDefault)
-	line("client", "%s", profile.ClientID)
-	line("client expires", "%s", expiryWords(jsonTime(clientExpiry(&profile.Profile, known)), "unknown"))
-	line("user", "%s", cmp.Or(known.User, "unknown"))
-	line("token URL", "%s", withoutQuery(profile.TokenURL))
-	line("API", "%s", cmp.Or(withoutQuery(profile.APIURL), "none"))
-	line("hosts", "%s", cmp.Or(strings.Join(profile.Hosts, ", "), "none, so helpers get no token"))
-	line("key", "%s", p.keyWords(ctx, profile))
+	lines := [][2]string{
+		{"profile", name},
+		{"client", profile.ClientID},
+		{"client expires", expiryWords(jsonTime(clientExpiry(&profile.Profile, known)), "unknown")},
+		{"user", cmp.Or(known.User, "unknown")},
+		{"token URL", withoutQuery(profile.TokenURL)},
+		{"API", cmp.Or(withoutQuery(profile.APIURL), "none")},
+		{"hosts", cmp.Or(strings.Join(profile.Hosts, ", "), "none, so helpers get no token")},
+		{"key", p.keyWords(ctx, profile)},
+	}
 	if pending := profile.Pending; pending != nil {
-		line("pending key", "%s, %s", storeWords(&helper.Profile{Store: pending.Store}), pending.Fingerprint)
+		lines = append(lines, [2]string{"pending key", storeWords(&helper.Profile{Store: pending.Store}) + ", " + pending.Fingerprint})
 	}
-	line("token", "%s", p.tokenWords(profile))
+	lines = append(lines, [2]string{"token", p.tokenWords(profile)})
 	if path, err := p.configPath(); err == nil {
-		line("config", "%s", path)
+		lines = append(lines, [2]string{"config", path})
 	}
-	if profile.Cache == "none" {
-		line("cache", "none")
-	} else {
-		line("cache", "%s", p.cacheDir())
+	cache := "none"
+	if profile.Cache != "none" {
+		cache = p.cacheDir()
 	}
-	if orphans := config.Orphans(); len(orphans) > 0 {
-		line("orphaned keys", "%d, to be removed with: sfcred remove --orphans", len(orphans))
+	lines = append(lines, [2]string{"cache", cache})
+	if orphans := len(config.Orphans()); orphans > 0 {
+		lines = append(lines, [2]string{"orphaned keys", fmt.Sprintf("%d, to be removed with: sfcred remove --orphans", orphans)})
 	}
-	return p.answer(b.String())
+	return lines
 }
 
 // tellOrphans tells of orphans where there is no profile to show them with: the
