@@ -29,27 +29,9 @@ type connection struct {
 // connect finds out what a tool is to be told. link is the helper's own name,
 // where the tool calls that, and dir where it looks for it, if not in PATH.
 func (p *program) connect(c *cli.Context, link, dir string) (*connection, error) {
-	if c.Bool("write") && c.Bool("remove") {
-		return nil, &usageError{text: "--write and --remove exclude each other"}
-	}
-	profile, err := p.choose()
-	if errors.Is(err, helper.ErrNoProfile) && c.Bool("remove") && p.profile != "" {
-		profile, err = &chosen{name: p.profile}, nil // what it left can still be taken out
-	}
+	profile, err := p.connectable(c)
 	if err != nil {
 		return nil, err
-	}
-	if profile.name == envName && p.env.clientID != "" {
-		return nil, &usageError{
-			text:  fmt.Sprintf("the profile from SFCRED_ variables cannot be set up: %s would not have them", c.Command.Name),
-			hints: []string{"sfcred login --help"},
-		}
-	}
-	if len(profile.Hosts) == 0 && !c.Bool("remove") {
-		return nil, &hintedError{
-			fmt.Errorf("profile %q names no host, so %s would get no token", profile.name, c.Command.Name),
-			[]string{"sfcred edit " + profile.name + " --host +HOST"},
-		}
 	}
 	s := &connection{program: p, profile: profile}
 	own, err := findLink("sfcred", "")
@@ -73,6 +55,33 @@ func (p *program) connect(c *cli.Context, link, dir string) (*connection, error)
 	}
 	s.link, s.entry.Helper = &l, l.command()
 	return s, nil
+}
+
+// connectable is the profile that a tool is to get the tokens of.
+func (p *program) connectable(c *cli.Context) (*chosen, error) {
+	if c.Bool("write") && c.Bool("remove") {
+		return nil, &usageError{text: "--write and --remove exclude each other"}
+	}
+	profile, err := p.choose()
+	if errors.Is(err, helper.ErrNoProfile) && c.Bool("remove") && p.profile != "" {
+		profile, err = &chosen{name: p.profile}, nil // what it left can still be taken out
+	}
+	if err != nil {
+		return nil, err
+	}
+	if profile.name == envName && p.env.clientID != "" {
+		return nil, &usageError{
+			text:  fmt.Sprintf("the profile from SFCRED_ variables cannot be set up: %s would not have them", c.Command.Name),
+			hints: []string{"sfcred login --help"},
+		}
+	}
+	if len(profile.Hosts) == 0 && !c.Bool("remove") {
+		return nil, &hintedError{
+			fmt.Errorf("profile %q names no host, so %s would get no token", profile.name, c.Command.Name),
+			[]string{"sfcred edit " + profile.name + " --host +HOST"},
+		}
+	}
+	return profile, nil
 }
 
 // canonicalHosts are the profile's hosts as all tools get them.
