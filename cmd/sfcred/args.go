@@ -172,12 +172,25 @@ func (l *line) suggest(word string, known []string) []string {
 // near lists the known words that a slip of the finger could have meant.
 func near(word string, known []string) []string {
 	var found []string
+	word = strings.ToLower(word)
 	for _, k := range known {
-		if smetrics.WagnerFischer(strings.ToLower(word), strings.ToLower(k), 1, 1, 1) <= max(1, (len(word)+2)/3) {
+		lower := strings.ToLower(k)
+		if smetrics.WagnerFischer(word, lower, 1, 1, 1) <= max(1, (len(word)+2)/3) || isSwap(word, lower) {
 			found = append(found, k)
 		}
 	}
 	return found
+}
+
+// isSwap says that two letters beside each other changed places: one slip, which
+// is two by the distance.
+func isSwap(word, known string) bool {
+	for i := range len(word) - 1 {
+		if word[:i]+word[i+1:i+2]+word[i:i+1]+word[i+2:] == known {
+			return true
+		}
+	}
+	return false
 }
 
 // checked gives the line if it can be meant. Where help or the version is asked
