@@ -168,23 +168,6 @@ func (w *leakWorld) hostileServers(login []string) {
 	w.server.SetTokenFault()
 }
 
-// counted counts the requests that come.
-func counted(n *atomic.Int32) sfapitest.Fault {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			n.Add(1)
-			next.ServeHTTP(w, r)
-		})
-	}
-}
-
-// forget empties the cache of tokens and refusals.
-func (w *leakWorld) forget() {
-	if err := os.RemoveAll(filepath.Join(w.dir, "run", "sfcred")); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // hostileAPI answers what login and list ask the API.
 func (w *leakWorld) hostileAPI(login []string) {
 	bodies := map[string]any{

@@ -11,12 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,6 +168,23 @@ func (w *leakWorld) hear(genuine http.Handler) http.Handler {
 		}
 		genuine.ServeHTTP(rw, r)
 	})
+}
+
+// counted counts the requests that come.
+func counted(n *atomic.Int32) sfapitest.Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n.Add(1)
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// forget empties the cache of tokens and refusals.
+func (w *leakWorld) forget() {
+	if err := os.RemoveAll(filepath.Join(w.dir, "run", "sfcred")); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 type readCloser struct{ *bytes.Reader }
@@ -367,17 +387,23 @@ func (w *leakWorld) newKeys() {
 // failures are the ways that things go wrong.
 func (w *leakWorld) failures(login func([]string, string, string, string, ...string) bool) {
 	w.t.Helper()
-	for name, fault := range map[string]sfapitest.Fault{
+	faults := map[string]sfapitest.Fault{
 		"the assertion comes back": echo, "the assertion comes back in a page": echoPage,
 		"html": sfapitest.HTML(), "redirect": sfapitest.Redirect("https://evil.example/?x=y"), "cut": sfapitest.Cut(),
 		"no token": sfapitest.Without("access_token"), "huge": sfapitest.Huge(2 << 20), "busy": sfapitest.Status(503, nil), "short": sfapitest.Short(),
-	} {
-		w.fault(name, fault)
+	}
+	for _, name := range slices.Sorted(maps.Keys(faults)) {
+		var asked atomic.Int32
+		w.fault(name, counted(&asked), faults[name])
 		for _, args := range [][]string{{"token", "--force", "-p", "pem"}, {"doctor", "pem"}, {"helper", "kubectl", "-p", "chain", "--min-ttl", "9m"}} {
-			w.run([]string{"SFCRED_VERBOSE=1", "SFCRED_TIMEOUT=400ms"}, args...)
+			w.forget() // a refusal would stand in for what comes next
+			w.run([]string{"SFCRED_VERBOSE=1", "SFCRED_TIMEOUT=1s"}, args...)
 		}
-		if !login(nil, "new", "pem", "other.pem", "--timeout", "400ms") {
+		if !login(nil, "new", "pem", "other.pem", "--timeout", "1s") {
 			w.t.Errorf("%s: a login worked", name)
+		}
+		if asked.Load() == 0 {
+			w.t.Errorf("%s: nobody asked", name)
 		}
 		w.sweep()
 	}
