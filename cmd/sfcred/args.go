@@ -155,6 +155,31 @@ func (l *line) unknown(name string) error {
 	return &usageError{fmt.Sprintf("unknown flag %s for %q", name, l.words()), l.suggest("--"+strings.TrimLeft(name, "-"), names)}
 }
 
+// withTimeout is the line with another --timeout. What a child would be started
+// with is left out: it may hold what is not for a log.
+func (l *line) withTimeout(timeout string) string {
+	words := []string{l.app.Name, "--timeout", timeout}
+	for _, flag := range slices.Concat(l.global, l.path, l.flags) {
+		switch name, value, _ := strings.Cut(flag, "="); name {
+		case "--timeout":
+		case "--url": // of which only the host counts
+			words = append(words, shellWord(name+"="+withoutQuery(value)))
+		default:
+			words = append(words, shellWord(flag))
+		}
+	}
+	switch {
+	case l.raw():
+		return strings.Join(words, " ") + " ARGUMENTS"
+	case l.dashed():
+		return strings.Join(words, " ") + " -- COMMAND"
+	}
+	for _, arg := range l.args {
+		words = append(words, shellWord(arg))
+	}
+	return strings.Join(words, " ")
+}
+
 // words is the command so far, as a person would type it.
 func (l *line) words(more ...string) string {
 	return strings.Join(slices.Concat([]string{l.app.Name}, l.path, more), " ")

@@ -141,7 +141,7 @@ func serverHints(err error) []string {
 // the variable.
 func (p *program) moreTime() []string {
 	if p.timeoutFlag {
-		return []string{"sfcred --timeout 60s " + strings.Join(p.command, " ")}
+		return []string{p.line.withTimeout("60s")}
 	}
 	return []string{"export SFCRED_TIMEOUT=60s"}
 }

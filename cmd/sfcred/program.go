@@ -35,7 +35,7 @@ type program struct {
 	core           coreLimit
 	starting       func(chan os.Signal) // what a test does when a child is about to be started
 
-	command []string // what is run, as "helper", "git"
+	line *line // what is run
 
 	// the global flags, or their variables
 	profile, config string
@@ -97,7 +97,7 @@ func (p *program) do(ctx context.Context, l *line) error {
 	case l.help:
 		return p.answer(helpOf(l.app, l.path))
 	}
-	p.command = l.path
+	p.line = l
 	return l.invoke(ctx, p.before)
 }
 
