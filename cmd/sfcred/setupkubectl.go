@@ -69,7 +69,7 @@ func (s kubectlSetup) print() error {
 	if s.link != nil { // who lists sfcred allows all that it can run
 		b.WriteString(s.entry.Allow())
 	}
-	fmt.Fprintf(&b, "# kubectl config set-context --current --user=%s\n", s.entry.User)
+	fmt.Fprintf(&b, "# kubectl config set-context --current --user=%s\n", shellWord(s.entry.User))
 	b.WriteString(s.entry.YAML())
 	return s.answer(b.String())
 }
@@ -106,11 +106,13 @@ func (s kubectlSetup) write(ctx context.Context) error {
 	s.inform("kubectl's user %q gets its tokens from profile %q", s.entry.User, s.profile.name)
 	s.adviseHosts(view)
 	s.adviseKuberc()
-	s.say("hint", "kubectl config set-context --current --user="+s.entry.User)
+	s.say("hint", "kubectl config set-context --current --user="+shellWord(s.entry.User))
 	return nil
 }
 
-// adviseHosts warns where no cluster of the kubeconfig could get a token.
+// adviseHosts warns where no cluster of the kubeconfig could get a token. How a
+// host is added a person reads in the help, with what that means: a kubeconfig may
+// be somebody else's.
 func (s kubectlSetup) adviseHosts(view kubectl.View) {
 	var foreign []string
 	for _, server := range view.Servers() {
@@ -118,14 +120,12 @@ func (s kubectlSetup) adviseHosts(view kubectl.View) {
 			return
 		}
 		if u, err := helper.ParseURL(server); err == nil {
-			foreign = append(foreign, fmt.Sprintf("sfcred edit %s --host +%s", s.profile.name, u.Host))
+			foreign = append(foreign, u.Host)
 		}
 	}
 	if len(foreign) > 0 {
-		s.warn("none of kubectl's clusters is among the profile's hosts, so none gets a token")
-	}
-	for _, hint := range foreign {
-		s.say("hint", hint)
+		s.warn("none of kubectl's clusters is among the profile's hosts, so none gets a token: " + strings.Join(foreign, ", "))
+		s.say("hint", "sfcred edit --help")
 	}
 }
 
