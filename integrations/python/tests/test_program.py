@@ -200,7 +200,11 @@ def test_the_working_directory_is_no_place_for_it(
     assert bare.runs() == []
 
 
-@pytest.mark.parametrize("variable, seconds", [("", 8), ("3", 3), ("90s", 90), ("1m30.5s", 90.5), ("x", 8)])
+@pytest.mark.parametrize(
+    "variable, seconds",
+    [("", 8), ("3", 3), ("90s", 90), ("1m30.5s", 90.5), ("1d12h", 129600), ("2d", 172800), ("+30s", 30)]
+    + [("x", 8), ("d", 8), ("1.5d", 8), ("-1s", 8)],
+)
 def test_deadline(monkeypatch: pytest.MonkeyPatch, variable: str, seconds: float) -> None:
     """It is later than that of sfcred, which knows better what is slow."""
     monkeypatch.setenv("SFCRED_TIMEOUT", variable)

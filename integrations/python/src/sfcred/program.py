@@ -31,7 +31,10 @@ _GRACE = 5.0
 # How often a program is looked at whose pipes have not ended, in seconds.
 _PAUSE = 0.25
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS = {
+    "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3,
+    "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0,
+}
 
 # Held while a child is started. Were another one forked meanwhile, it would have
 # the pipe by which Popen learns that the program runs, and Popen would wait for
@@ -108,11 +111,12 @@ def _deadline() -> float:
 
 
 def _seconds(text: str) -> float:
-    """Reads a duration as sfcred does, "90s" or "1m30s". One that it does not
+    """Reads a duration as sfcred does, "90s", "1m30s" or "1d12h". One that it does not
     take has the default: it says so itself, at once."""
     if re.fullmatch(r"[0-9]+", text):
         return float(text)
-    if not re.fullmatch(r"(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+", text):
+    number = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
+    if not text or not re.fullmatch(rf"(?:[0-9]+d)?(?:\+?(?:{number}(?:ns|us|µs|μs|ms|s|m|h))+)?", text):
         return _TIMEOUT
     parts = re.findall(r"([0-9.]+)([a-zµμ]+)", text)
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
