@@ -48,7 +48,7 @@ func appHelp(w io.Writer, app *cli.App) {
 func commandHelp(w io.Writer, name string, command *cli.Command) {
 	usage := name
 	if len(command.Subcommands) > 0 {
-		usage += " COMMAND"
+		usage += " TOOL" // both groups are of tools
 	}
 	usage += " [flags]"
 	if command.SkipFlagParsing {
@@ -62,7 +62,7 @@ func commandHelp(w io.Writer, name string, command *cli.Command) {
 		fmt.Fprintf(w, "%s\n\n", command.Description)
 	}
 	if len(command.Subcommands) > 0 {
-		fmt.Fprint(w, "COMMANDS:\n")
+		fmt.Fprint(w, "TOOLS:\n")
 		columns(w, "   ", func(row func(left, right string)) {
 			for _, c := range command.Subcommands {
 				row(c.Name, c.Usage)
