@@ -135,8 +135,9 @@ func (l helperLink) make() error {
 	return nil
 }
 
-// remove takes the link away, if it is one to sfcred, or our copy on Windows,
-// and says whether it was there.
+// remove takes the link away, if it is one to sfcred, and says whether it was
+// there. On Windows that is whatever has its name: it may be a copy of another
+// version.
 func (l helperLink) remove() (bool, error) {
 	info, err := os.Lstat(l.path)
 	ours := err == nil && (info.Mode()&os.ModeSymlink != 0 && l.stands() || l.copied())

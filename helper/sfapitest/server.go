@@ -10,9 +10,9 @@
 // token is ever kept in it.
 //
 // It keeps everything in memory, runs no commands, speaks HTTP/1.1 only (the
-// faults need the bare connection), and leaves out discovery of anything but
-// its public key, refresh tokens, rate limits and the API's job, storage and
-// group endpoints. It is for loopback: nothing here is hardened for a network.
+// faults need the bare connection), and leaves out refresh tokens, rate limits and
+// the API's job, storage and group endpoints. It is for loopback: nothing here is
+// hardened for a network.
 package sfapitest
 
 import (
