@@ -161,7 +161,7 @@ func (l *line) withTimeout(timeout string) string {
 	words := []string{l.app.Name, "--timeout", timeout}
 	for _, flag := range slices.Concat(l.global, l.path, l.flags) {
 		switch name, value, _ := strings.Cut(flag, "="); name {
-		case "--timeout":
+		case "--timeout", "--config": // which all hints get
 		case "--url": // of which only the host counts
 			words = append(words, shellWord(name+"="+withoutQuery(value)))
 		default:
