@@ -146,7 +146,7 @@ func (x *examination) progress() func(name string) {
 
 // pasteable takes out of a step what is not for everybody, or for a terminal.
 func (x *examination) pasteable(s step) step {
-	s.Detail, s.Hint = x.homeless(oneLine(withoutKeys(s.Detail))), x.homeless(withoutKeys(x.withConfig(s.Hint)))
+	s.Detail, s.Hint = x.homeless(oneLine(withoutSecrets(s.Detail))), x.homeless(withoutSecrets(x.withConfig(s.Hint)))
 	causes := []string{} // in JSON a list, also where it is empty
 	for _, c := range s.Causes {
 		causes = append(causes, x.homeless(oneLine(c)))

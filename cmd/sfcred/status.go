@@ -26,7 +26,7 @@ func (p *program) status(c *cli.Context) error {
 	defer cancel()
 	var b strings.Builder
 	for _, l := range p.statusLines(ctx, profile) {
-		fmt.Fprintf(&b, "%-14s  %s\n", l[0], oneLine(l[1]))
+		fmt.Fprintf(&b, "%-14s  %s\n", l[0], oneLine(withoutSecrets(l[1])))
 	}
 	return p.answer(b.String())
 }

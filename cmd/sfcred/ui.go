@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 	"unicode"
@@ -38,7 +39,7 @@ func (p *program) say(kind, text string) {
 		prefix += kind + ": "
 	}
 	// One write a line, so that lines of processes side by side stay whole.
-	fmt.Fprintf(p.stderr, "%s%s\n", prefix, oneLine(withoutKeys(text)))
+	fmt.Fprintf(p.stderr, "%s%s\n", prefix, oneLine(withoutSecrets(text)))
 }
 
 // withConfig is a command that, pasted, does not act on another config.
@@ -119,16 +120,22 @@ func oneLine(text string) string {
 	}, strings.Join(lines, "; "))
 }
 
-// withoutKeys takes out what is a key by its PEM: people mistake an argument or a
-// variable for another, and errors quote what no file has as its name.
-func withoutKeys(text string) string {
+// withoutSecrets takes out what is a key by its PEM, and what is a token or an
+// assertion by its form: a compact JWS (RFC 7515, section 7.1), whose header is
+// JSON. People mistake an argument or a variable for another, and errors quote what
+// no file or profile has as its name.
+func withoutSecrets(text string) string {
+	if strings.Contains(text, "eyJ") {
+		jws := regexp.MustCompile(`eyJ[\w-]{8,}(\.[\w-]+){1,2}`) // two parts are left of one that is cut
+		text = jws.ReplaceAllString(text, "(a token)")
+	}
 	before, rest, found := strings.Cut(text, "-----BEGIN ")
 	if !found {
 		return text
 	}
 	_, rest, _ = strings.Cut(rest, "-----END ")
 	_, rest, _ = strings.Cut(rest, "-----")
-	return before + "(a key)" + withoutKeys(rest)
+	return before + "(a key)" + withoutSecrets(rest)
 }
 
 // plainJSON writes the same as text, with what cannot be printed as escapes: of
